@@ -1,0 +1,8 @@
+//! Broken stores that the FAIL cases have to catch.
+
+use super::Mutant;
+
+/// The mutants of this suite.
+pub(super) fn mutants() -> Vec<Mutant> {
+    Vec::new()
+}

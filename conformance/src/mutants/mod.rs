@@ -1,0 +1,37 @@
+//! Small broken stores. Each flips one thing in a correct store, and the suite has to notice: a case that no mutant
+//! has ever failed proves nothing.
+
+mod con;
+mod exp;
+mod fail;
+mod race;
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::harness::Harness;
+
+/// A broken store and the cases that have to catch it.
+#[derive(Clone, Copy)]
+pub struct Mutant {
+    /// The id of the catalogue: `m04`.
+    pub id: &'static str,
+    /// What is wrong with it.
+    pub defect: &'static str,
+    /// Makes a harness over it.
+    pub make: fn() -> Arc<dyn Harness>,
+    /// The cases made for it: each of them has to fail on it.
+    pub killed_by: &'static [&'static str],
+}
+
+impl fmt::Debug for Mutant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.id, self.defect)
+    }
+}
+
+/// Every mutant.
+pub fn all() -> Vec<Mutant> {
+    let suites = [con::mutants(), race::mutants(), exp::mutants(), fail::mutants()];
+    suites.into_iter().flatten().collect()
+}

@@ -1,0 +1,8 @@
+//! RACE: races.
+
+use crate::case::Case;
+
+/// The cases of this suite.
+pub(super) fn cases() -> Vec<Case> {
+    Vec::new()
+}
