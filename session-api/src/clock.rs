@@ -19,11 +19,7 @@ impl Timestamp {
 
     /// The moment so many milliseconds after the Unix epoch, or [`Timestamp::MAX`] if that is later.
     pub const fn from_millis(millis: u64) -> Self {
-        if millis > Self::MAX.0 {
-            Self::MAX
-        } else {
-            Self(millis)
-        }
+        if millis > Self::MAX.0 { Self::MAX } else { Self(millis) }
     }
 
     /// Milliseconds since the Unix epoch.
@@ -66,10 +62,7 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "the one place that asks the system for the time"
-    )]
+    #[allow(clippy::disallowed_methods, reason = "the one place that asks the system for the time")]
     fn now(&self) -> Timestamp {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp::default() + since_epoch
@@ -133,10 +126,7 @@ mod tests {
 
     #[test]
     fn arithmetic_saturates_at_both_ends() {
-        assert_eq!(
-            Timestamp::from_millis(5) - Duration::from_secs(1),
-            Timestamp::from_millis(0)
-        );
+        assert_eq!(Timestamp::from_millis(5) - Duration::from_secs(1), Timestamp::from_millis(0));
         assert_eq!(Timestamp::from_millis(u64::MAX), Timestamp::MAX);
         assert_eq!(Timestamp::MAX + Duration::MAX, Timestamp::MAX);
         assert_eq!(Timestamp::from_millis(1).since(Timestamp::MAX), Duration::ZERO);

@@ -76,11 +76,7 @@ impl Codec {
             MESSAGE_PACK => {
                 let mut reader = value;
                 let decoded = rmp_serde::from_read(&mut reader).map_err(|_| refuse())?;
-                if reader.is_empty() {
-                    Ok(decoded)
-                } else {
-                    Err(refuse())
-                }
+                if reader.is_empty() { Ok(decoded) } else { Err(refuse()) }
             }
             #[cfg(not(feature = "messagepack"))]
             MESSAGE_PACK => Err(CodecError::new::<T>(CodecFailure::MissingFeature("messagepack"))),
@@ -88,11 +84,7 @@ impl Codec {
             BINCODE => {
                 let (decoded, read) =
                     bincode::serde::decode_from_slice(value, bincode_config()).map_err(|_| refuse())?;
-                if read == value.len() {
-                    Ok(decoded)
-                } else {
-                    Err(refuse())
-                }
+                if read == value.len() { Ok(decoded) } else { Err(refuse()) }
             }
             #[cfg(not(feature = "bincode"))]
             BINCODE => Err(CodecError::new::<T>(CodecFailure::MissingFeature("bincode"))),
@@ -127,10 +119,7 @@ enum CodecFailure {
 
 impl CodecError {
     fn new<T: ?Sized>(failure: CodecFailure) -> Self {
-        Self {
-            type_name: std::any::type_name::<T>(),
-            failure,
-        }
+        Self { type_name: std::any::type_name::<T>(), failure }
     }
 }
 
@@ -138,10 +127,9 @@ impl fmt::Display for CodecError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let type_name = self.type_name;
         match self.failure {
-            CodecFailure::Encode => write!(
-                f,
-                "encoding a {type_name} failed: use a type the codec can express"
-            ),
+            CodecFailure::Encode => {
+                write!(f, "encoding a {type_name} failed: use a type the codec can express")
+            }
             CodecFailure::Decode => {
                 write!(
                     f,
@@ -149,10 +137,7 @@ impl fmt::Display for CodecError {
                 )
             }
             CodecFailure::MissingFeature(feature) => {
-                write!(
-                    f,
-                    "decoding as {type_name} failed: enable the feature `{feature}` of holdover"
-                )
+                write!(f, "decoding as {type_name} failed: enable the feature `{feature}` of holdover")
             }
             CodecFailure::UnknownFormat => {
                 write!(
@@ -190,10 +175,7 @@ mod tests {
 
     #[test]
     fn every_codec_round_trips_and_reads_every_other() {
-        let basket = Basket {
-            owner: "ada".into(),
-            items: vec![1, 70_000],
-        };
+        let basket = Basket { owner: "ada".into(), items: vec![1, 70_000] };
         for codec in codecs() {
             let bytes = codec.encode(&basket).unwrap();
             assert_eq!(Codec::decode::<Basket>(&bytes).unwrap(), basket, "{codec:?}");
@@ -203,12 +185,7 @@ mod tests {
     #[test]
     fn undecodable_bytes_are_an_error_for_every_codec() {
         for format in [JSON, MESSAGE_PACK, BINCODE, 0, 255] {
-            for rest in [
-                &b""[..],
-                b"\xff\xff\xff\xff\xff\xff\xff\xff\xff",
-                b"{",
-                b"\xdd\xff\xff\xff\xff",
-            ] {
+            for rest in [&b""[..], b"\xff\xff\xff\xff\xff\xff\xff\xff\xff", b"{", b"\xdd\xff\xff\xff\xff"] {
                 let bytes = [&[format][..], rest].concat();
                 assert!(Codec::decode::<Basket>(&bytes).is_err(), "{bytes:?}");
             }

@@ -17,9 +17,7 @@ pub struct OsEntropy;
 
 impl Entropy for OsEntropy {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
-        getrandom::fill(bytes).map_err(|error| EntropyError {
-            reason: error.to_string(),
-        })
+        getrandom::fill(bytes).map_err(|error| EntropyError { reason: error.to_string() })
     }
 }
 
@@ -32,9 +30,7 @@ pub struct EntropyError {
 impl EntropyError {
     /// An error with the source's own reason.
     pub fn new(reason: impl Into<String>) -> Self {
-        Self {
-            reason: reason.into(),
-        }
+        Self { reason: reason.into() }
     }
 }
 

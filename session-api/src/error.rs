@@ -186,18 +186,12 @@ impl fmt::Display for Error {
             Effect::None => "no effect",
             Effect::Unknown => "effect unknown",
         };
-        write!(
-            f,
-            "{}: {} failed: {} ({kind}, {effect})",
-            self.store, self.operation, self.message
-        )
+        write!(f, "{}: {} failed: {} ({kind}, {effect})", self.store, self.operation, self.message)
     }
 }
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source
-            .as_deref()
-            .map(|source| source as &(dyn StdError + 'static))
+        self.source.as_deref().map(|source| source as &(dyn StdError + 'static))
     }
 }

@@ -23,10 +23,7 @@ pub trait SessionStoreExt: SessionStore {
     async fn bury(&self, key: &SessionKey, loaded: &Loaded, stamp: Stamp) -> Result<InstallAnswer, Error> {
         let record = &loaded.record;
         let lineage = record.lineage.pushed(stamp);
-        let tombstone = Stored::Tombstone(Tombstone {
-            lineage,
-            deadline: record.deadline,
-        });
+        let tombstone = Stored::Tombstone(Tombstone { lineage, deadline: record.deadline });
         self.install(key, Some(record.head()), &tombstone).await
     }
 }

@@ -24,7 +24,7 @@ use bytes::Bytes;
 
 use crate::clock::Timestamp;
 use crate::record::{Attributes, Record, Stored, Tombstone};
-use crate::stamp::Lineage;
+use crate::stamp::{LINEAGE_DEPTH, Lineage};
 
 /// The version that this library writes; it reads every version up to this one.
 pub const VERSION: u8 = 1;
@@ -44,19 +44,18 @@ const LENGTH_BYTES: usize = 8;
 
 type Header<'a> = (u8, u8, u64, u64, &'a [u8], u64);
 
-const CONFIG: Configuration<LittleEndian, Fixint> = bincode::config::standard()
-    .with_little_endian()
-    .with_fixed_int_encoding();
+const CONFIG: Configuration<LittleEndian, Fixint> =
+    bincode::config::standard().with_little_endian().with_fixed_int_encoding();
 
 /// The size of a record in bytes: the length of its frame. Limits on a session's size count this.
 pub fn size(record: &Record) -> usize {
-    let attributes: usize = record
-        .attributes
-        .iter()
-        .map(|(name, value)| attribute_size(name.len(), value.len()))
-        .sum();
+    let attributes: usize =
+        record.attributes.iter().map(|(name, value)| attribute_size(name.len(), value.len())).sum();
     HEAD_OFFSET + 16 * record.lineage.stamps().len() + LENGTH_BYTES + attributes
 }
+
+/// The size in bytes of a record without attributes, with a full lineage.
+pub const EMPTY_SIZE: usize = HEAD_OFFSET + 16 * LINEAGE_DEPTH + LENGTH_BYTES;
 
 /// What one attribute adds to the size of a record, in bytes.
 pub const fn attribute_size(name_length: usize, value_length: usize) -> usize {
@@ -77,12 +76,7 @@ pub fn encode(stored: &Stored) -> Vec<u8> {
 
 /// Encodes a record.
 pub fn encode_record(record: &Record) -> Vec<u8> {
-    let Record {
-        attributes,
-        lineage,
-        created,
-        deadline,
-    } = record;
+    let Record { attributes, lineage, created, deadline } = record;
     let mut frame = Vec::with_capacity(size(record));
     push_header(&mut frame, RECORD, *deadline, *created, lineage, attributes.len());
     for (name, value) in attributes {
@@ -100,14 +94,8 @@ fn push_header(
     attributes: usize,
 ) {
     let lineage = lineage.to_bytes();
-    let header: Header<'_> = (
-        VERSION,
-        kind,
-        deadline.as_millis(),
-        created.as_millis(),
-        &lineage,
-        attributes as u64,
-    );
+    let header: Header<'_> =
+        (VERSION, kind, deadline.as_millis(), created.as_millis(), &lineage, attributes as u64);
     push(frame, header);
 }
 
@@ -134,9 +122,7 @@ pub fn decode(frame: &Bytes) -> Result<Stored, FrameError> {
             bincode::borrow_decode_from_slice::<(&str, &[u8]), _>(&frame[position..], CONFIG)
                 .map_err(malformed)?;
         position += read;
-        let repeated = attributes
-            .insert(name.to_owned(), frame.slice_ref(value))
-            .is_some();
+        let repeated = attributes.insert(name.to_owned(), frame.slice_ref(value)).is_some();
         if repeated {
             return Err(FrameError::Malformed);
         }
@@ -147,12 +133,7 @@ pub fn decode(frame: &Bytes) -> Result<Stored, FrameError> {
     match kind {
         RECORD => {
             let created = Timestamp::from_millis(created);
-            Ok(Stored::Record(Record {
-                attributes,
-                lineage,
-                created,
-                deadline,
-            }))
+            Ok(Stored::Record(Record { attributes, lineage, created, deadline }))
         }
         TOMBSTONE if count == 0 => Ok(Stored::Tombstone(Tombstone { lineage, deadline })),
         _ => Err(FrameError::Malformed),
@@ -203,10 +184,7 @@ mod tests {
             lineage = lineage.pushed(Stamp::from_bytes(*stamp));
         }
         Record {
-            attributes: attributes
-                .into_iter()
-                .map(|(name, value)| (name, value.into()))
-                .collect(),
+            attributes: attributes.into_iter().map(|(name, value)| (name, value.into())).collect(),
             lineage,
             created: Timestamp::from_millis(3),
             deadline: Timestamp::from_millis(5),
@@ -248,10 +226,7 @@ mod tests {
     #[test]
     fn tombstones_round_trip() {
         let lineage = Lineage::new(Stamp::from_bytes([7; 16]));
-        let tombstone = Stored::Tombstone(Tombstone {
-            lineage,
-            deadline: Timestamp::from_millis(9),
-        });
+        let tombstone = Stored::Tombstone(Tombstone { lineage, deadline: Timestamp::from_millis(9) });
         assert_eq!(decode(&encode(&tombstone).into()), Ok(tombstone));
     }
 
@@ -259,9 +234,6 @@ mod tests {
     fn a_newer_frame_is_refused_not_misread() {
         let mut frame = encode_record(&record(vec![], &[]));
         frame[0] = VERSION + 1;
-        assert_eq!(
-            decode(&frame.into()),
-            Err(FrameError::Newer { version: VERSION + 1 })
-        );
+        assert_eq!(decode(&frame.into()), Err(FrameError::Newer { version: VERSION + 1 }));
     }
 }

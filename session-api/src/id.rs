@@ -121,11 +121,7 @@ mod tests {
         // 43 characters hold 258 bits: the last two must be zero, or two texts would name one id.
         let not_canonical = format!("{}B", "A".repeat(42));
         let hostile = ["", "../../etc/passwd", "a b", "\r\nset x 0 0 1", "\0", "é"];
-        for text in [one_short, one_long, padded, not_canonical]
-            .iter()
-            .map(String::as_str)
-            .chain(hostile)
-        {
+        for text in [one_short, one_long, padded, not_canonical].iter().map(String::as_str).chain(hostile) {
             assert_eq!(SessionId::parse(text), None, "{text:?}");
         }
         for position in 0..SESSION_ID_LENGTH {

@@ -4,8 +4,8 @@
 //! language (a script, a condition, a compare-and-set), and the conformance suite compares them.
 
 use crate::clock::Timestamp;
-use crate::record::{Attributes, Record, Stored};
-use crate::stamp::{Lineage, Stamp};
+use crate::record::{Record, Stored};
+use crate::stamp::Stamp;
 use crate::write::{On, Write};
 
 /// The answer to a write, before a store has acted on it.
@@ -52,9 +52,7 @@ pub fn judge(now: Timestamp, stored: Option<&Stored>, write: &Write) -> Verdict 
         None => return judge_over_nothing(write),
     };
     if record.lineage.contains(write.stamp) {
-        return Verdict::Repeated {
-            previous: record.lineage.before(write.stamp),
-        };
+        return Verdict::Repeated { previous: record.lineage.before(write.stamp) };
     }
     match write.on {
         On::Absent { .. } => return Verdict::Conflict,
@@ -63,35 +61,16 @@ pub fn judge(now: Timestamp, stored: Option<&Stored>, write: &Write) -> Verdict 
     }
     let mut attributes = record.attributes.clone();
     write.delta.apply(&mut attributes);
-    let applied = Record {
-        attributes,
-        lineage: record.lineage.pushed(write.stamp),
-        created: record.created,
-        deadline: write.deadline.over(record.deadline),
-    };
-    Verdict::Apply {
-        record: applied,
-        previous: Some(record.head()),
-    }
+    let applied = record.with(attributes, write.stamp, write.deadline.over(record.deadline));
+    Verdict::Apply { record: applied, previous: Some(record.head()) }
 }
 
 fn judge_over_nothing(write: &Write) -> Verdict {
     let On::Absent { created } = write.on else {
         return Verdict::Gone;
     };
-    let mut attributes = Attributes::new();
-    write.delta.apply(&mut attributes);
-    let lineage = Lineage::new(write.stamp);
-    let record = Record {
-        attributes,
-        lineage,
-        created,
-        deadline: write.deadline.moment(),
-    };
-    Verdict::Apply {
-        record,
-        previous: None,
-    }
+    let record = Record::first(&write.delta, write.stamp, created, write.deadline.moment());
+    Verdict::Apply { record, previous: None }
 }
 
 /// Decides what a touch means: nothing if no live session is there, else the deadline that results (S12: never an

@@ -24,6 +24,7 @@ mod id;
 mod judge;
 mod memory;
 mod record;
+mod session;
 mod stamp;
 mod store;
 mod write;
@@ -38,6 +39,13 @@ pub use id::{SESSION_ID_LENGTH, SessionId, SessionKey};
 pub use judge::{InstallVerdict, Verdict, judge, judge_install, judge_touch};
 pub use memory::{DEFAULT_MAX_BYTES, DEFAULT_MAX_SESSIONS, Memory};
 pub use record::{Attributes, Record, Stored, Tombstone};
+#[cfg(feature = "axum")]
+pub use session::MissingSessionLayer;
+pub use session::{
+    Committed, CookieChange, DEFAULT_ABSOLUTE_TIMEOUT, DEFAULT_CALL_TIMEOUT, DEFAULT_IDLE_TIMEOUT,
+    DEFAULT_MAX_SESSION_BYTES, DEFAULT_TOUCH_SHARE, FailurePolicy, PolicyError, Session, SessionError,
+    SessionPolicy,
+};
 pub use stamp::{LINEAGE_DEPTH, Lineage, Stamp};
 pub use store::{Freshness, InstallAnswer, SaveAnswer, SessionStore};
 pub use write::{Deadline, Delta, Loaded, On, Token, Write};

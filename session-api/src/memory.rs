@@ -102,10 +102,7 @@ impl Memory {
         if size <= self.max_bytes {
             return Ok(());
         }
-        let message = format!(
-            "the session would have {size} bytes and the limit is {}",
-            self.max_bytes
-        );
+        let message = format!("the session would have {size} bytes and the limit is {}", self.max_bytes);
         Err(Error::new(ErrorKind::TooLarge, operation, "memory", message).without_effect())
     }
 
@@ -121,10 +118,8 @@ impl Memory {
         if sessions.by_key.len() < self.max_sessions {
             return Ok(());
         }
-        let message = format!(
-            "the limit of {} sessions is reached and all of them are live",
-            self.max_sessions
-        );
+        let message =
+            format!("the limit of {} sessions is reached and all of them are live", self.max_sessions);
         Err(Error::new(ErrorKind::Throttled, operation, "memory", message).without_effect())
     }
 
@@ -182,11 +177,7 @@ impl SessionStore for Memory {
 
     async fn load(&self, key: &SessionKey, _freshness: Freshness) -> Result<Option<Loaded>, Error> {
         let now = self.clock.now();
-        let live = self
-            .lock()
-            .by_key
-            .get(key)
-            .and_then(|stored| stored.as_live(now).cloned());
+        let live = self.lock().by_key.get(key).and_then(|stored| stored.as_live(now).cloned());
         Ok(live.map(Loaded::from))
     }
 
@@ -202,9 +193,7 @@ impl SessionStore for Memory {
             }
             Verdict::Repeated { previous } => Ok(SaveAnswer::Saved { previous }),
             Verdict::Conflict => {
-                let current = stored
-                    .and_then(|stored| stored.as_live(now).cloned())
-                    .map(Loaded::from);
+                let current = stored.and_then(|stored| stored.as_live(now).cloned()).map(Loaded::from);
                 Ok(SaveAnswer::Conflict { current })
             }
             Verdict::Gone => Ok(SaveAnswer::Gone),
@@ -273,28 +262,17 @@ mod tests {
         let stamp = Stamp::from_bytes([number; 16]);
         (
             SessionKey::from_bytes([number; 32]),
-            Write {
-                on,
-                delta: Delta::default(),
-                stamp,
-                deadline,
-                base: None,
-            },
+            Write { on, delta: Delta::default(), stamp, deadline, base: None },
         )
     }
 
     #[tokio::test]
     async fn a_full_store_refuses_new_sessions_and_keeps_the_live_ones() {
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_000)));
-        let store = Memory::new()
-            .with_max_sessions(2)
-            .with_clock(Arc::clone(&clock) as Arc<dyn Clock>);
+        let store = Memory::new().with_max_sessions(2).with_clock(Arc::clone(&clock) as Arc<dyn Clock>);
         for number in [1, 2] {
             let (key, write) = create(number, clock.now());
-            assert!(matches!(
-                store.save(&key, &write).await,
-                Ok(SaveAnswer::Saved { previous: None })
-            ));
+            assert!(matches!(store.save(&key, &write).await, Ok(SaveAnswer::Saved { previous: None })));
         }
         let (key, write) = create(3, clock.now());
         let error = store.save(&key, &write).await.unwrap_err();

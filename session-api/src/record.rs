@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::clock::Timestamp;
 use crate::stamp::{Lineage, Stamp};
+use crate::write::Delta;
 
 /// Attribute names and their encoded values, in order of name.
 pub type Attributes = BTreeMap<String, Bytes>;
@@ -25,6 +26,19 @@ pub struct Record {
 }
 
 impl Record {
+    /// The record that a creating write makes.
+    pub fn first(delta: &Delta, stamp: Stamp, created: Timestamp, deadline: Timestamp) -> Self {
+        let mut attributes = Attributes::new();
+        delta.apply(&mut attributes);
+        Self { attributes, lineage: Lineage::new(stamp), created, deadline }
+    }
+
+    /// The record after one more write.
+    #[must_use]
+    pub fn with(&self, attributes: Attributes, stamp: Stamp, deadline: Timestamp) -> Self {
+        Self { attributes, lineage: self.lineage.pushed(stamp), created: self.created, deadline }
+    }
+
     /// The version of the record: the stamp of the newest write.
     pub const fn head(&self) -> Stamp {
         self.lineage.head()

@@ -178,10 +178,7 @@ pub struct Loaded {
 
 impl From<Record> for Loaded {
     fn from(record: Record) -> Self {
-        Self {
-            record: Arc::new(record),
-            token: None,
-        }
+        Self { record: Arc::new(record), token: None }
     }
 }
 
