@@ -127,7 +127,10 @@ impl Session {
             }
             (Sight::Unseen, Some(id)) => self.merge(state, id, None).await,
             _ if state.delta.sets().is_empty() => Ok(Committed::keep()),
-            _ => self.create(state).await,
+            _ => {
+                let delta = state.delta.clone();
+                self.create(state, &delta).await
+            }
         }
     }
 
@@ -163,9 +166,9 @@ impl Session {
     }
 
     /// Creates the session under a fresh id. An id that is taken is never shared: another is drawn.
-    pub(super) async fn create(&self, state: &mut State) -> Result<Committed, SessionError> {
+    pub(super) async fn create(&self, state: &mut State, delta: &Delta) -> Result<Committed, SessionError> {
         let now = self.policy().now();
-        let (id, record) = self.create_record(&state.delta, now).await?;
+        let (id, record) = self.create_record(delta, now).await?;
         let deadline = record.deadline;
         state.sight = Sight::Live(record.into());
         state.delta = Delta::default();

@@ -69,7 +69,8 @@ impl Session {
         let mut delta = state.delta.clone();
         delta.set(name, bytes);
         let (Sight::Live(base), Some(id)) = (&state.sight, state.id.clone()) else {
-            return self.create_by_update(state, delta).await;
+            state.cookie = self.create(state, &delta).await?.cookie;
+            return Ok(true);
         };
         let policy = self.policy();
         let deadline = policy.lease(policy.now(), base.record.created);
@@ -97,20 +98,6 @@ impl Session {
                 Ok(false)
             }
             SaveAnswer::Gone => Err(SessionError::Gone),
-        }
-    }
-
-    async fn create_by_update(&self, state: &mut State, delta: Delta) -> Result<bool, SessionError> {
-        let pending = std::mem::replace(&mut state.delta, delta);
-        match self.create(state).await {
-            Ok(committed) => {
-                state.cookie = committed.cookie;
-                Ok(true)
-            }
-            Err(error) => {
-                state.delta = pending;
-                Err(error)
-            }
         }
     }
 
