@@ -1,6 +1,8 @@
 //! The axum side of the handle. It is here and not in the http room because of the orphan rule: trait and type would
 //! both be foreign there.
 
+use std::sync::Arc;
+
 use axum_core::extract::FromRequestParts;
 use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -36,8 +38,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Session {
 }
 
 impl IntoResponse for SessionError {
+    /// A generic text. The error itself travels in the response's extensions as `Arc<SessionError>`, for the session
+    /// layer, which logs it, and for any middleware that says it in its own way.
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (status, self.client_message()).into_response()
+        let mut response = (status, self.client_message()).into_response();
+        response.extensions_mut().insert(Arc::new(self));
+        response
     }
 }

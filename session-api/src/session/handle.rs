@@ -222,7 +222,8 @@ impl Session {
     /// Destroys the session, as a log-out does. What is set afterwards begins a new session with a new id.
     ///
     /// Once the commit is acknowledged nothing brings the session back, on any node (I1). It works on a session that
-    /// cannot be read, too.
+    /// cannot be read, too. The commit clears the cookie, even if another request renewed the session meanwhile:
+    /// whoever logs out is out, on this browser.
     pub async fn flush(&self) -> Result<(), SessionError> {
         let mut state = self.touched().await;
         state.fate = Fate::Destroy;

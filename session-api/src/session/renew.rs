@@ -1,6 +1,6 @@
 //! Renewal of an id: create the new record, bury the old one, and only then move the cookie.
 
-use crate::error::Operation;
+use crate::error::{Effect, Operation};
 use crate::ext::SessionStoreExt;
 use crate::id::SessionId;
 use crate::record::{Attributes, Record, Stored};
@@ -52,10 +52,17 @@ impl Session {
         Err(SessionError::Contention { attempts: RENEWAL_ATTEMPTS })
     }
 
+    /// Buries the old record. An answer that was lost is asked for once more: the stamp makes that safe, and giving up
+    /// at once could leave a buried session whose successor nobody was told of.
     async fn bury(&self, id: &SessionId, copy: &Loaded, stamp: Stamp) -> Result<InstallAnswer, SessionError> {
         let store = self.policy().store();
         let key = id.key();
-        self.policy().call(Operation::Install, store.bury(&key, copy, stamp)).await
+        match self.policy().call(Operation::Install, store.bury(&key, copy, stamp)).await {
+            Err(SessionError::Store(error)) if error.effect() == Effect::Unknown => {
+                self.policy().call(Operation::Install, store.bury(&key, copy, stamp)).await
+            }
+            outcome => outcome,
+        }
     }
 
     /// Brings the new record, which nobody else knows yet, up to what the old one has become.

@@ -141,6 +141,18 @@ async fn what_others_write_during_a_renewal_is_carried_over() {
     assert!(bench.open(&old).is_new().await.unwrap());
 }
 
+#[tokio::test]
+async fn a_burial_whose_answer_is_lost_does_not_lose_the_session() {
+    let bench = Bench::new();
+    let old = bench.logged_in().await;
+    let renewing = bench.open(&old);
+    renewing.cycle_id().await.unwrap();
+    bench.store.lose_answer_of(Operation::Install);
+    let new = new_id(&renewing.commit().await.unwrap());
+    assert_eq!(bench.read(&new, "user").await.as_deref(), Some("ada"));
+    assert!(bench.open(&old).is_new().await.unwrap());
+}
+
 /// Runs a future that never has to wait.
 fn futures_now<T>(future: impl Future<Output = T>) -> T {
     let mut future = std::pin::pin!(future);

@@ -19,6 +19,7 @@ pub(crate) struct Spy {
     inner: Memory,
     calls: Arc<Mutex<Vec<Operation>>>,
     hook: Arc<Mutex<Option<Hook>>>,
+    lost: Arc<Mutex<Option<Operation>>>,
 }
 
 impl Spy {
@@ -40,6 +41,19 @@ impl Spy {
     /// Every call works again.
     pub(crate) fn come_back(&self) {
         *self.hook.lock().unwrap() = None;
+    }
+
+    /// The next such call takes effect, and its answer is lost.
+    pub(crate) fn lose_answer_of(&self, operation: Operation) {
+        *self.lost.lock().unwrap() = Some(operation);
+    }
+
+    fn answer<T>(&self, operation: Operation, answer: T) -> Result<T, Error> {
+        let mut lost = self.lost.lock().unwrap();
+        if lost.take_if(|lost| *lost == operation).is_some() {
+            return Err(Error::new(ErrorKind::Unavailable, operation, "spy", "the answer was lost"));
+        }
+        Ok(answer)
     }
 
     fn heard(&self, operation: Operation) -> Result<(), Error> {
@@ -110,7 +124,8 @@ impl SessionStore for Spy {
         new: &Stored,
     ) -> Result<InstallAnswer, Error> {
         self.heard(Operation::Install)?;
-        self.inner.install(key, over, new).await
+        let answer = self.inner.install(key, over, new).await?;
+        self.answer(Operation::Install, answer)
     }
 }
 
@@ -125,7 +140,7 @@ impl Bench {
     pub(crate) fn new() -> Self {
         let clock = Arc::new(ManualClock::at(SystemClock.now()));
         let inner = Memory::new().with_clock(Arc::clone(&clock) as Arc<dyn Clock>);
-        let store = Spy { inner, calls: Arc::default(), hook: Arc::default() };
+        let store = Spy { inner, calls: Arc::default(), hook: Arc::default(), lost: Arc::default() };
         let policy = SessionPolicy::new(Arc::new(store.clone()))
             .with_clock(Arc::clone(&clock) as Arc<dyn Clock>)
             .with_idle_timeout(Duration::from_secs(100))
