@@ -1,1 +1,69 @@
-//! Web sessions that hold.
+//! Web sessions that hold: through races, logout, expiry and restarts.
+//!
+//! - Parallel requests never lose each other's attributes: a commit merges by attribute, and
+//!   [`Session::update`] is an atomic read-modify-write.
+//! - Nothing brings a destroyed session back, on any node: not a slow request, not a retry.
+//! - A response moves the cookie only if its own request created, renewed or destroyed the session.
+//! - A store that cannot answer is an error, never an empty session.
+//! - A session that a request does not touch costs no store call; one that it reads costs one, one that it changes two.
+//!
+#![cfg_attr(feature = "axum", doc = "```no_run")]
+#![cfg_attr(not(feature = "axum"), doc = "```ignore")]
+//! use std::sync::Arc;
+//! use axum::{Router, routing::get};
+//! use holdover::{Memory, Session, SessionError, SessionLayer};
+//!
+//! async fn visits(session: Session) -> Result<String, SessionError> {
+//!     let visits = session.update("visits", |visits: Option<u64>| visits.unwrap_or(0) + 1).await?;
+//!     Ok(format!("visit number {visits}"))
+//! }
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! // Or a store that several nodes share: `holdover::connect("redis://127.0.0.1:6379").await?`.
+//! let store = Arc::new(Memory::new());
+//! let app: Router = Router::new().route("/", get(visits)).layer(SessionLayer::new(store));
+//! axum::serve(tokio::net::TcpListener::bind("127.0.0.1:3000").await?, app).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `axum` (default) | [`SessionLayer`] for tower and axum, and [`Session`] as an extractor |
+//! | `redis` | the store behind `redis://` and its relatives |
+//! | `messagepack`, `bincode` | further codecs for attributes, beside JSON |
+//! | `full` | all of them |
+//!
+//! Authors of stores and layers start at [`api`].
+
+use std::sync::Arc;
+
+pub use holdover_api as api;
+pub use holdover_api::{
+    Codec, Error, ErrorKind, FailurePolicy, Memory, PolicyError, Session, SessionError, SessionId,
+    SessionPolicy, SessionStore, Timestamp,
+};
+#[cfg(feature = "axum")]
+pub use holdover_http::{
+    ConfigError, SameSite, SessionDegraded, SessionLayer, SessionLayerBuilder, SessionService,
+};
+
+/// Opens the store that a URL names, with what its features allow: `memory:` always, `redis://…` with `redis`.
+///
+/// An unknown scheme is refused with the known ones, a scheme whose feature is missing with that feature's name, and
+/// an unknown parameter with the known ones, all as [`ErrorKind::Misconfigured`]. Each backend's README lists its
+/// parameters.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// let store = holdover::connect("memory:").await?;
+/// assert_eq!(store.to_string(), "memory");
+/// # Ok::<(), holdover::Error>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub async fn connect(url: &str) -> Result<Arc<dyn SessionStore>, Error> {
+    holdover_backends::connect(url).await
+}

@@ -1,1 +1,24 @@
-//! Stores for Holdover.
+//! Stores for Holdover, one feature each: a URL names the store and its settings.
+//!
+//! | scheme | feature | store |
+//! |---|---|---|
+//! | `memory` | always there | this process's memory: [`Memory`](holdover_api::Memory) |
+//! | `redis`, `rediss`, `redis+unix` | `redis` | one Redis or Valkey server |
+//! | `redis+sentinel`, `rediss+sentinel` | `redis` | the master that sentinels name |
+//! | `redis+cluster`, `rediss+cluster` | `redis` | a cluster |
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let store = holdover_backends::connect("memory:?max_sessions=1000").await?;
+//! assert_eq!(store.to_string(), "memory");
+//! # Ok::<(), holdover_api::Error>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod parameters;
+#[cfg(feature = "redis")]
+pub mod redis;
+mod url;
+
+pub use url::{connect, connect_with_clock};

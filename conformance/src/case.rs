@@ -76,6 +76,15 @@ pub enum Ending {
     Error(String),
 }
 
+impl Ending {
+    /// What happened.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Failed(text) | Self::Vacuous(text) | Self::Unknown(text) | Self::Error(text) => text,
+        }
+    }
+}
+
 /// The verdict on one case. There is no skip.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -100,6 +109,15 @@ impl Verdict {
             Self::Ended(Ending::Error(_)) => "error",
             Self::NotApplicable(_) => "n/a",
             Self::NotRun(_) => "not run",
+        }
+    }
+
+    /// Why, unless it passed.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Pass => None,
+            Self::Ended(ending) => Some(ending.text()),
+            Self::NotApplicable(reason) | Self::NotRun(reason) => Some(reason),
         }
     }
 }

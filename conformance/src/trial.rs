@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use holdover_api::{
-    Capabilities, Clock, Deadline, Delta, Error, Loaded, ManualClock, On, SaveAnswer, SessionKey,
-    SessionStore, SessionStoreExt, Stamp, SystemClock, Timestamp, Write,
+    Capabilities, Clock, Deadline, Delta, Entropy, Error, Loaded, ManualClock, On, OsEntropy, SaveAnswer,
+    SessionKey, SessionStore, SessionStoreExt, Stamp, SystemClock, Timestamp, Write,
 };
 
 use crate::case::Ending;
@@ -26,26 +26,35 @@ pub struct Trial {
 
 impl Trial {
     /// A run of a case with its own place and a clock that starts at the system's time and moves when told.
-    pub fn new(harness: Arc<dyn Harness>, case_id: &str, seed: u64) -> Self {
-        let mut random = Random::new(seed);
-        let place = format!("{}-{:016x}", case_id.to_ascii_lowercase(), random.next());
+    ///
+    /// The place does not follow from the seed: a repeated run must not find the sessions of the run that it repeats.
+    pub fn new(harness: Arc<dyn Harness>, case_id: &str, seed: u64) -> Result<Self, Ending> {
+        let mut fresh = [0; 8];
+        OsEntropy
+            .fill(&mut fresh)
+            .map_err(|error| Ending::Error(format!("no place could be drawn: {error}")))?;
+        let place = format!("{}-{:016x}", case_id.to_ascii_lowercase(), u64::from_le_bytes(fresh));
         let clock = Arc::new(ManualClock::at(SystemClock.now()));
-        Self {
-            harness,
-            place,
-            seed,
-            random: Arc::new(Mutex::new(random)),
-            clock,
-        }
+        Ok(Self { harness, place, seed, random: Arc::new(Mutex::new(Random::new(seed))), clock })
+    }
+
+    /// The same run at another place of the same server: what is there is none of this place's business.
+    #[must_use]
+    pub fn elsewhere(&self) -> Self {
+        Self { place: format!("{}-b", self.place), ..self.clone() }
+    }
+
+    /// Random bytes.
+    pub fn bytes(&self, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        self.random.lock().unwrap_or_else(PoisonError::into_inner).fill(&mut bytes);
+        bytes
     }
 
     /// The same run against another harness, such as a private server.
     #[must_use]
     pub fn on(&self, harness: Arc<dyn Harness>) -> Self {
-        Self {
-            harness,
-            ..self.clone()
-        }
+        Self { harness, ..self.clone() }
     }
 
     /// The harness.
@@ -75,29 +84,20 @@ impl Trial {
 
     /// A number below `bound`.
     pub fn below(&self, bound: usize) -> usize {
-        self.random
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .below(bound)
+        self.random.lock().unwrap_or_else(PoisonError::into_inner).below(bound)
     }
 
     /// A key that nobody else has.
     pub fn key(&self) -> SessionKey {
         let mut bytes = [0; 32];
-        self.random
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .fill(&mut bytes);
+        self.random.lock().unwrap_or_else(PoisonError::into_inner).fill(&mut bytes);
         SessionKey::from_bytes(bytes)
     }
 
     /// A stamp that nobody else has.
     pub fn stamp(&self) -> Stamp {
         let mut bytes = [0; 16];
-        self.random
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .fill(&mut bytes);
+        self.random.lock().unwrap_or_else(PoisonError::into_inner).fill(&mut bytes);
         Stamp::from_bytes(bytes)
     }
 
@@ -113,26 +113,13 @@ impl Trial {
 
     /// A node that reaches the server through a proxy.
     pub async fn node_via(&self, address: SocketAddr) -> Result<Subject, Ending> {
-        self.open(Arc::clone(&self.clock) as Arc<dyn Clock>, Some(address))
-            .await
+        self.open(Arc::clone(&self.clock) as Arc<dyn Clock>, Some(address)).await
     }
 
     async fn open(&self, clock: Arc<dyn Clock>, via: Option<SocketAddr>) -> Result<Subject, Ending> {
-        let node = Node {
-            place: self.place.clone(),
-            clock: Arc::clone(&clock),
-            via,
-        };
-        let store = self
-            .harness
-            .open(node)
-            .await
-            .map_err(|error| Ending::Error(format!("open: {error}")))?;
-        Ok(Subject {
-            store,
-            clock,
-            trial: self.clone(),
-        })
+        let node = Node { place: self.place.clone(), clock: Arc::clone(&clock), via };
+        let store = self.harness.open(node).await.map_err(|error| Ending::Error(format!("open: {error}")))?;
+        Ok(Subject { store, clock, trial: self.clone() })
     }
 }
 
@@ -155,6 +142,11 @@ pub struct Subject {
 pub const LIFETIME: Duration = Duration::from_secs(600);
 
 impl Subject {
+    /// The trial that this node belongs to.
+    pub const fn trial(&self) -> &Trial {
+        &self.trial
+    }
+
     /// What the store claims.
     pub fn capabilities(&self) -> Capabilities {
         self.store.capabilities()
@@ -172,13 +164,7 @@ impl Subject {
             delta.set(*name, value.to_vec());
         }
         let deadline = Deadline::AtLeast(self.now() + LIFETIME);
-        Write {
-            on,
-            delta,
-            stamp: self.trial.stamp(),
-            deadline,
-            base: None,
-        }
+        Write { on, delta, stamp: self.trial.stamp(), deadline, base: None }
     }
 
     /// A creating write.
@@ -191,9 +177,7 @@ impl Subject {
         let key = self.trial.key();
         match self.save(&key, &self.creation(set)).await? {
             SaveAnswer::Saved { .. } => Ok(key),
-            answer => Err(Ending::Failed(format!(
-                "a create under a new key answered {answer:?}"
-            ))),
+            answer => Err(Ending::Failed(format!("a create under a new key answered {answer:?}"))),
         }
     }
 
@@ -217,9 +201,7 @@ impl Subject {
     pub async fn merge(&self, key: &SessionKey, set: &[(&str, &[u8])]) -> Result<(), Ending> {
         match self.save(key, &self.write(On::Live, set)).await? {
             SaveAnswer::Saved { .. } => Ok(()),
-            answer => Err(Ending::Failed(format!(
-                "a merge into a live session answered {answer:?}"
-            ))),
+            answer => Err(Ending::Failed(format!("a merge into a live session answered {answer:?}"))),
         }
     }
 

@@ -109,7 +109,8 @@ pub trait SessionStore: fmt::Display + fmt::Debug + Send + Sync + 'static {
     /// Destroys whatever is under `key`.
     ///
     /// - S14: fine when nothing is there.
-    /// - S15: once acknowledged, no load sees the session and no pending write brings it back (I1).
+    /// - S15: once acknowledged, no load sees the session and no pending write brings it back (I1). A pending *create*
+    ///   is not such a write: until it is answered its id is known to nobody, so that nobody can have deleted it.
     async fn delete(&self, key: &SessionKey) -> Result<(), Error>;
 
     /// Reads what is stored, a tombstone included, or nothing. For layers and tools.

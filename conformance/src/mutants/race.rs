@@ -1,8 +1,123 @@
 //! Broken stores that the RACE cases have to catch.
 
+mod steps;
+
+use holdover_api::{InstallVerdict, On, Record, Stamp, Stored, Timestamp, Verdict, Write, judge};
+
 use super::Mutant;
+use super::base::Flaw;
 
 /// The mutants of this suite.
 pub(super) fn mutants() -> Vec<Mutant> {
-    Vec::new()
+    let mut mutants = rules();
+    mutants.extend(steps::mutants());
+    mutants
+}
+
+fn rules() -> Vec<Mutant> {
+    vec![
+        mutant!(
+            "race-m02",
+            LastWriterWins,
+            "the head is ignored, and the writer's whole record wins",
+            ["RACE-01", "RACE-02", "RACE-03", "RACE-04", "RACE-19", "RACE-21", "RACE-24", "RACE-37"]
+        ),
+        mutant!(
+            "race-m03",
+            HeadMerges,
+            "a write on a head merges without comparing",
+            ["RACE-01", "RACE-02", "RACE-03", "RACE-04", "RACE-19", "RACE-21", "RACE-37"]
+        ),
+        mutant!(
+            "race-m04",
+            SaveUpserts,
+            "a save creates what is not there",
+            ["RACE-05", "RACE-09", "RACE-14", "RACE-21", "EXP-02", "EXP-14"]
+        ),
+        mutant!(
+            "race-m09i",
+            InstallOverwrites,
+            "an installation does not look at what it replaces",
+            ["RACE-15"]
+        ),
+        mutant!(
+            "race-m13v",
+            VersionOnly,
+            "a retry is recognised only while its write is the newest",
+            ["RACE-02", "RACE-21"]
+        ),
+    ]
+}
+
+fn live(stored: Option<&Stored>, now: Timestamp) -> Option<&Record> {
+    stored.and_then(|stored| stored.as_live(now))
+}
+
+struct LastWriterWins;
+
+impl Flaw for LastWriterWins {
+    fn judge(&self, now: Timestamp, stored: Option<&Stored>, write: &Write) -> Verdict {
+        let (Some(record), On::Live | On::Head(_)) = (live(stored, now), write.on) else {
+            return judge(now, stored, write);
+        };
+        let read = write.base.as_ref().map_or(record, |base| &base.record);
+        let mut attributes = read.attributes.clone();
+        write.delta.apply(&mut attributes);
+        let deadline = write.deadline.over(record.deadline);
+        let lineage = record.lineage.pushed(write.stamp);
+        let previous = Some(record.head());
+        Verdict::Apply { record: Record { attributes, lineage, deadline, created: record.created }, previous }
+    }
+}
+
+struct HeadMerges;
+
+impl Flaw for HeadMerges {
+    fn judge(&self, now: Timestamp, stored: Option<&Stored>, write: &Write) -> Verdict {
+        let on = if matches!(write.on, On::Head(_)) { On::Live } else { write.on };
+        judge(now, stored, &Write { on, ..write.clone() })
+    }
+}
+
+struct SaveUpserts;
+
+impl Flaw for SaveUpserts {
+    fn judge(&self, now: Timestamp, stored: Option<&Stored>, write: &Write) -> Verdict {
+        let verdict = judge(now, stored, write);
+        if verdict != Verdict::Gone {
+            return verdict;
+        }
+        judge(now, None, &Write { on: On::Absent { created: now }, ..write.clone() })
+    }
+}
+
+struct InstallOverwrites;
+
+impl Flaw for InstallOverwrites {
+    fn judge_install(
+        &self,
+        _now: Timestamp,
+        _stored: Option<&Stored>,
+        _over: Option<Stamp>,
+        _new: &Stored,
+    ) -> InstallVerdict {
+        InstallVerdict::Apply
+    }
+}
+
+struct VersionOnly;
+
+impl Flaw for VersionOnly {
+    fn judge(&self, now: Timestamp, stored: Option<&Stored>, write: &Write) -> Verdict {
+        let Some(record) = live(stored, now) else {
+            return judge(now, stored, write);
+        };
+        if record.head() == write.stamp || !record.lineage.contains(write.stamp) {
+            return judge(now, stored, write);
+        }
+        // A stamp that the rules do not know makes them take the retry for a new write.
+        let mut unknown = *write.stamp.as_bytes();
+        unknown.reverse();
+        judge(now, stored, &Write { stamp: Stamp::from_bytes(unknown), ..write.clone() })
+    }
 }

@@ -7,8 +7,14 @@ mod race;
 
 use crate::case::Case;
 
-/// Every case, in the order of the catalogue.
+/// The suites, in the order in which they are told.
+pub const NAMES: [&str; 4] = ["con", "race", "exp", "fail"];
+
+/// Every case, by suite and number.
 pub fn all() -> Vec<Case> {
     let suites = [con::cases(), race::cases(), exp::cases(), fail::cases()];
-    suites.into_iter().flatten().collect()
+    let mut cases: Vec<Case> = suites.into_iter().flatten().collect();
+    let suite_rank = |case: &Case| NAMES.iter().position(|name| *name == case.suite());
+    cases.sort_by_key(|case| (suite_rank(case), case.id));
+    cases
 }

@@ -1,0 +1,176 @@
+//! From a URL to a harness.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use holdover_api::{Error, SessionStore};
+use holdover_conformance::{Harness, MemoryHarness, Node, PrivateServer, Raw, servers};
+
+use crate::redis::RawRedis;
+
+/// In front of the place, with a number of the run's own: what the suite leaves behind can be told from real sessions,
+/// and be removed without harm to another run.
+const PREFIX: &str = "holdover-conformance";
+
+/// A harness, and the way to clean up behind it.
+pub(crate) struct Examined {
+    /// Makes handles.
+    pub(crate) harness: Arc<dyn Harness>,
+    leftovers: Option<RawRedis>,
+}
+
+impl Examined {
+    /// Removes what the run has left in the store, as far as the suite reaches below it.
+    pub(crate) async fn clean_up(&self) -> Result<(), String> {
+        match &self.leftovers {
+            Some(raw) => raw.remove_all().await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// The harness for the store that a URL names.
+pub(crate) fn examined(url: &str, run: u64) -> Result<Examined, String> {
+    let scheme = url.split(':').next().unwrap_or_default();
+    match scheme {
+        "memory" if ["memory:", "memory://"].contains(&url) => {
+            Ok(Examined { harness: Arc::new(MemoryHarness::default()), leftovers: None })
+        }
+        "memory" => Err("the suite examines memory: as it is, without parameters".to_owned()),
+        _ if parameter(url, "prefix").is_some() => {
+            Err("leave the prefix out of the url: the suite gives each case a prefix of its own".to_owned())
+        }
+        _ => {
+            let prefix = format!("{PREFIX}-{run:016x}");
+            let harness = UrlHarness { url: url.to_owned(), scheme: scheme.to_owned(), prefix };
+            let leftovers = harness.is_plain_redis().then(|| RawRedis::new(&harness.url, &harness.prefix));
+            Ok(Examined { harness: Arc::new(harness), leftovers })
+        }
+    }
+}
+
+/// A store with a server, at a URL. May hold a password: never printed.
+struct UrlHarness {
+    url: String,
+    scheme: String,
+    prefix: String,
+}
+
+impl UrlHarness {
+    /// The scheme whose server is one plain TCP address, so that a proxy can stand in front of it and the suite can
+    /// start one like it.
+    fn is_plain_redis(&self) -> bool {
+        self.scheme == "redis"
+    }
+
+    /// The URL with a prefix for the place, and with another address if the node goes through a proxy.
+    fn url_for(&self, place: &str, via: Option<SocketAddr>) -> String {
+        let reached = match (via, authority(&self.url)) {
+            (Some(address), Some(authority)) => {
+                let login =
+                    authority.rsplit_once('@').map_or(String::new(), |(login, _)| format!("{login}@"));
+                self.url.replacen(authority, &format!("{login}{address}"), 1)
+            }
+            _ => self.url.clone(),
+        };
+        let joint = if reached.contains('?') { '&' } else { '?' };
+        format!("{reached}{joint}prefix={}:{place}:", self.prefix)
+    }
+}
+
+/// What stands between `//` and the path.
+fn authority(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    rest.split(['/', '?']).next()
+}
+
+fn parameter<'a>(url: &'a str, name: &str) -> Option<&'a str> {
+    let (_, query) = url.split_once('?')?;
+    query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+}
+
+#[async_trait]
+impl Harness for UrlHarness {
+    fn name(&self) -> String {
+        self.scheme.clone()
+    }
+
+    async fn open(&self, node: Node) -> Result<Arc<dyn SessionStore>, Error> {
+        holdover_backends::connect_with_clock(&self.url_for(&node.place, node.via), node.clock).await
+    }
+
+    fn raw(&self) -> Option<Arc<dyn Raw>> {
+        self.is_plain_redis().then(|| Arc::new(RawRedis::new(&self.url, &self.prefix)) as Arc<dyn Raw>)
+    }
+
+    fn address(&self) -> Option<SocketAddr> {
+        if !self.is_plain_redis() {
+            return None;
+        }
+        let (_, host) = authority(&self.url)?.rsplit_once('@').unwrap_or(("", authority(&self.url)?));
+        let host = if host.rsplit(']').next().is_some_and(|rest| rest.contains(':')) {
+            host.to_owned()
+        } else {
+            format!("{host}:6379")
+        };
+        host.to_socket_addrs().ok()?.next()
+    }
+
+    async fn private_server(&self) -> Option<Result<PrivateServer, String>> {
+        if !self.is_plain_redis() {
+            return None;
+        }
+        let harness = |server: &servers::Server| -> Arc<dyn Harness> {
+            Arc::new(Self {
+                url: server.url().to_owned(),
+                scheme: self.scheme.clone(),
+                prefix: self.prefix.clone(),
+            })
+        };
+        servers::private(&servers::redis_durable(), harness).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn redis(url: &str) -> UrlHarness {
+        UrlHarness { url: url.to_owned(), scheme: "redis".to_owned(), prefix: PREFIX.to_owned() }
+    }
+
+    #[test]
+    fn each_place_has_a_prefix_and_a_proxy_keeps_the_login() {
+        let proxy = Some(SocketAddr::from(([127, 0, 0, 1], 9)));
+        let harness = redis("redis://user:pass@host:1234/5?response_timeout=1s");
+        assert_eq!(
+            harness.url_for("p-1", None),
+            "redis://user:pass@host:1234/5?response_timeout=1s&prefix=holdover-conformance:p-1:"
+        );
+        assert_eq!(
+            harness.url_for("p-1", proxy),
+            "redis://user:pass@127.0.0.1:9/5?response_timeout=1s&prefix=holdover-conformance:p-1:"
+        );
+        assert_eq!(
+            redis("redis://host").url_for("p", proxy),
+            "redis://127.0.0.1:9?prefix=holdover-conformance:p:"
+        );
+    }
+
+    #[test]
+    fn addresses_are_found_with_and_without_port() {
+        let found = |url: &str| redis(url).address().map(|address| address.to_string());
+        assert_eq!(found("redis://u:p@127.0.0.1/3"), Some("127.0.0.1:6379".to_owned()));
+        assert_eq!(found("redis://127.0.0.1:7"), Some("127.0.0.1:7".to_owned()));
+        assert_eq!(found("redis://[::1]:8"), Some("[::1]:8".to_owned()));
+        assert_eq!(found("redis://[::1]"), Some("[::1]:6379".to_owned()));
+    }
+
+    #[test]
+    fn a_url_with_a_prefix_is_refused() {
+        assert!(examined("redis://host?prefix=mine:", 1).is_err());
+        assert!(examined("memory:?max_bytes=7", 1).is_err());
+        assert!(examined("memory:", 1).is_ok());
+    }
+}

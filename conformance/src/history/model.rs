@@ -1,0 +1,44 @@
+//! The sequential model: what a store that did one call at a time would answer.
+
+use holdover_api::{Stored, Timestamp, Verdict, judge, judge_touch};
+
+use super::action::{Answer, Call};
+
+/// Makes one call on what is stored, by the rules of [`judge`]: what is stored then, and the answer.
+///
+/// Deterministic, because the clock stands still in the histories that are checked with it.
+pub fn step(now: Timestamp, stored: Option<&Stored>, call: &Call) -> (Option<Stored>, Answer) {
+    let unchanged = stored.cloned();
+    let live = stored.and_then(|stored| stored.as_live(now));
+    match call {
+        Call::Load => (unchanged, Answer::Loaded(live.cloned())),
+        Call::Delete => (None, Answer::Deleted),
+        Call::Save(write) => match judge(now, stored, write) {
+            Verdict::Apply { record, previous } => (Some(Stored::Record(record)), Answer::Saved(previous)),
+            Verdict::Repeated { previous } => (unchanged, Answer::Saved(previous)),
+            Verdict::Conflict => (unchanged, Answer::Conflict(live.cloned())),
+            Verdict::Gone => (unchanged, Answer::Gone),
+        },
+        Call::Touch(deadline) => {
+            let Some(extended) = judge_touch(now, stored, *deadline) else {
+                return (unchanged, Answer::Touched(false));
+            };
+            let mut touched = unchanged;
+            if let Some(Stored::Record(record)) = &mut touched {
+                record.deadline = extended;
+            }
+            (touched, Answer::Touched(true))
+        }
+    }
+}
+
+/// Whether a store may give this answer where the model gives that one.
+///
+/// A store need not know the head that it replaced, nor have the record of a conflict at hand; what it does say has
+/// to be right.
+pub(super) fn agrees(answered: &Answer, modelled: &Answer) -> bool {
+    match (answered, modelled) {
+        (Answer::Saved(None), Answer::Saved(_)) | (Answer::Conflict(None), Answer::Conflict(_)) => true,
+        _ => answered == modelled,
+    }
+}
