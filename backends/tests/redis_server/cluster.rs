@@ -41,7 +41,11 @@ async fn form_cluster(nodes: &[Server]) {
     let count = u32::try_from(nodes.len()).unwrap();
     for (index, node) in (0_u32..).zip(nodes) {
         let mut slots = redis::cmd("CLUSTER");
-        slots.arg("ADDSLOTSRANGE").arg(SLOTS * index / count).arg(SLOTS * (index + 1) / count - 1);
+        // One by one: Redis 6.2 has no ADDSLOTSRANGE.
+        slots.arg("ADDSLOTS");
+        for slot in SLOTS * index / count..SLOTS * (index + 1) / count {
+            slots.arg(slot);
+        }
         ask::<()>(node.url(), &slots).await;
         let mut meet = redis::cmd("CLUSTER");
         meet.arg("MEET").arg("127.0.0.1").arg(nodes[0].address().port());

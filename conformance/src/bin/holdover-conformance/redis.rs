@@ -6,6 +6,9 @@ use holdover_conformance::Raw;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, Client, RedisError};
 
+/// How often a time-out is read before it is given up.
+const READINGS: usize = 100;
+
 /// Reaches the keys of the suite directly.
 pub(crate) struct RawRedis {
     url: String,
@@ -51,6 +54,11 @@ impl RawRedis {
     }
 }
 
+/// `TIME` answers seconds and microseconds.
+const fn milliseconds((seconds, micros): (u64, u64)) -> u64 {
+    seconds * 1_000 + micros / 1_000
+}
+
 #[allow(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
 fn failed(error: RedisError) -> String {
     format!("the server could not be asked below the store: {error}")
@@ -77,13 +85,25 @@ impl Raw for RawRedis {
         key: &SessionKey,
     ) -> Result<Option<Option<Timestamp>>, String> {
         let mut connection = self.connection().await?;
-        let mut command = redis::cmd("PEXPIRETIME");
-        command.arg(self.key(place, key));
-        let moment: i64 = command.query_async(&mut connection).await.map_err(failed)?;
-        Ok(match moment {
-            -2 => None,
-            moment => Some(u64::try_from(moment).ok().map(Timestamp::from_millis)),
-        })
+        let key = self.key(place, key);
+        for _ in 0..READINGS {
+            // PEXPIRETIME would say it, but Redis has it only since 7.0. Two readings of the server's clock in the same
+            // millisecond make the sum exact.
+            let mut reading = redis::pipe();
+            reading.atomic().cmd("TIME").cmd("PTTL").arg(&key).cmd("TIME");
+            let (before, remaining, after): ((u64, u64), i64, (u64, u64)) =
+                reading.query_async(&mut connection).await.map_err(failed)?;
+            let now = milliseconds(before);
+            match (u64::try_from(remaining), remaining) {
+                (Err(_), -2) => return Ok(None),
+                (Err(_), _) => return Ok(Some(None)),
+                (Ok(remaining), _) if milliseconds(after) == now => {
+                    return Ok(Some(Some(Timestamp::from_millis(now + remaining))));
+                }
+                (Ok(_), _) => {}
+            }
+        }
+        Err(format!("the server's clock never stood still for a reading in {READINGS} attempts"))
     }
 
     async fn count(&self, place: &str) -> Result<usize, String> {
