@@ -1,5 +1,5 @@
 //! What the exam does not ask: that the scripts say what the judge says, one exchange an operation, a restarted server,
-//! logins, Sentinel and Cluster. On real servers.
+//! logins, Sentinel, Cluster and TLS. On real servers.
 
 #[path = "redis_server/cluster.rs"]
 mod cluster;
@@ -9,6 +9,8 @@ mod differential;
 mod help;
 #[path = "redis_server/sentinel.rs"]
 mod sentinel;
+#[path = "redis_server/tls.rs"]
+mod tls;
 
 use std::sync::Arc;
 
@@ -72,6 +74,33 @@ async fn sixty_writers_on_one_session_lose_nothing() {
     }
     let record = store.load_latest(&key).await.unwrap().unwrap().record;
     assert_eq!(record.attributes.len(), 61);
+}
+
+/// I1: the base is a session that is gone. Its newest seven stamps are those of the session that is there now, which is
+/// all that a new lineage remembers: only the creation tells them apart.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_base_from_before_a_delete_brings_nothing_back() {
+    let server = Server::start(&servers::redis()).await.unwrap();
+    let store = open(server.url()).await;
+    let key = key(1);
+    let created = SystemClock.now();
+    let later = created + std::time::Duration::from_secs(1);
+    let lives = [write(On::Absent { created }, "old", 1), write(On::Absent { created: later }, "new", 9)];
+    let mut bases = Vec::new();
+    for create in lives {
+        store.delete(&key).await.unwrap();
+        store.save(&key, &create).await.unwrap();
+        for number in 2..=8 {
+            store.save(&key, &write(On::Live, "a", number)).await.unwrap();
+        }
+        bases.push(store.load_latest(&key).await.unwrap().unwrap());
+    }
+    let mut stale = write(On::Live, "b", 10);
+    stale.base = Some(bases.swap_remove(0));
+    store.save(&key, &stale).await.unwrap();
+    let record = store.load_latest(&key).await.unwrap().unwrap().record;
+    assert_eq!(record.attributes.keys().collect::<Vec<_>>(), ["a", "b", "new"]);
+    assert_eq!(record.created, later);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use holdover_api::{Effect, Error, ErrorKind, Operation};
 use redis::{ErrorKind as Cause, RedisError, ServerErrorKind};
+use rustls::{AlertDescription, CertificateError, Error as TlsError};
 
 use super::NAME;
 
@@ -125,6 +126,13 @@ const LATE: Row = unclear(
     "the server did not answer in time; is it running and reachable, and is response_timeout long enough?",
 );
 
+/// The library reads the system's certificates for each connection, before a byte is sent.
+const CERTIFICATES_UNREADABLE: Row = refused(
+    ErrorKind::Misconfigured,
+    "the certificates that the system trusts cannot be read, or the host of the url is not one that a certificate can \
+     name; check SSL_CERT_FILE, SSL_CERT_DIR and the url",
+);
+
 fn row(error: &RedisError) -> Row {
     if let Some(code) = server_code(error) {
         return server_row(code);
@@ -135,7 +143,7 @@ fn row(error: &RedisError) -> Row {
             ErrorKind::Unavailable,
             "the server refused the connection; is it running at this address?",
         ),
-        Cause::Io => unclear(ErrorKind::Unavailable, "the connection to the server failed"),
+        Cause::Io => io_row(error),
         Cause::AuthenticationFailed => {
             refused(ErrorKind::Denied, "the server refused the user or the password; check those of the url")
         }
@@ -149,6 +157,7 @@ fn row(error: &RedisError) -> Row {
         Cause::InvalidClientConfig | Cause::EmptySentinelList | Cause::RESP3NotSupported => {
             refused(ErrorKind::Misconfigured, "the client library refuses the configuration; check the url")
         }
+        Cause::Client if is_of_rustls(error) => CERTIFICATES_UNREADABLE,
         Cause::UnexpectedReturnType => unclear(
             ErrorKind::Unexpected,
             "the answer is not one that this command has; is it a redis server?",
@@ -159,6 +168,66 @@ fn row(error: &RedisError) -> Row {
         ),
         _ => unclear(ErrorKind::Unexpected, "the client library failed"),
     }
+}
+
+fn io_row(error: &RedisError) -> Row {
+    let broken = unclear(
+        ErrorKind::Unavailable,
+        "the connection to the server failed; is it running, and is the url right about whether it speaks tls?",
+    );
+    let Some(cause) = cause_of(error) else {
+        return broken;
+    };
+    match cause.downcast_ref::<io::Error>() {
+        Some(io_error) => match tls_error(io_error) {
+            Some(error) => tls_row(error),
+            None => broken,
+        },
+        None => CERTIFICATES_UNREADABLE,
+    }
+}
+
+/// Why there is no TLS with the server. Only somebody who changes a setting or a certificate can help, so hardly any
+/// of it is `Unavailable`. There is no way round it: a connection that should be private is never made without TLS.
+fn tls_row(error: &TlsError) -> Row {
+    match error {
+        TlsError::InvalidCertificate(error) => certificate_row(error),
+        TlsError::AlertReceived(AlertDescription::CertificateRequired) => refused(
+            ErrorKind::Denied,
+            "the server asks clients for a certificate, which the store does not have; set tls-auth-clients no, and \
+             give it a password",
+        ),
+        TlsError::AlertReceived(_) | TlsError::PeerIncompatible(_) => unclear(
+            ErrorKind::Misconfigured,
+            "the server and this program have no common way to speak tls; let the server take tls 1.2 or 1.3",
+        ),
+        TlsError::InvalidMessage(_) => unclear(
+            ErrorKind::Misconfigured,
+            "the server does not speak tls at this port; write the port that does, or a url without tls",
+        ),
+        _ => unclear(ErrorKind::Unavailable, "the tls connection to the server failed"),
+    }
+}
+
+/// Nothing is sent to a server before its certificate has been accepted.
+fn certificate_row(error: &CertificateError) -> Row {
+    let message = match error {
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "the server's certificate is from an authority that this system does not trust; add the authority to the \
+             system's certificates, or name its file by SSL_CERT_FILE"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "the server's certificate is for another host; write the host that it names into the url"
+        }
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => {
+            "the server's certificate is not valid today; renew it, or set the clock of this machine"
+        }
+        _ => "the server's certificate is not acceptable; replace it",
+    };
+    refused(ErrorKind::Misconfigured, message)
 }
 
 /// What the server said by a code. It refused before it wrote anything, unless the row says otherwise: each operation
@@ -241,153 +310,26 @@ fn is_plain(code: &str) -> bool {
 }
 
 fn io_kind(error: &RedisError) -> Option<io::ErrorKind> {
-    // The library keeps the error underneath in an `Arc`, and hands out the `Arc`.
+    Some(cause_of(error)?.downcast_ref::<io::Error>()?.kind())
+}
+
+/// The error underneath. The library keeps it in an `Arc`, and hands out the `Arc`.
+fn cause_of(error: &RedisError) -> Option<&(dyn StdError + Send + Sync + 'static)> {
     let shared = error.source()?.downcast_ref::<Arc<dyn StdError + Send + Sync>>()?;
-    Some(shared.downcast_ref::<io::Error>()?.kind())
+    Some(shared.as_ref())
+}
+
+/// Whether rustls itself refused, outside of a connection: a certificate that the system trusts is not one.
+fn is_of_rustls(error: &RedisError) -> bool {
+    let Some(cause) = cause_of(error) else { return false };
+    cause.is::<TlsError>()
+}
+
+/// Why TLS failed; rustls hides it in an I/O error.
+fn tls_error(error: &io::Error) -> Option<&TlsError> {
+    error.get_ref()?.downcast_ref()
 }
 
 #[cfg(test)]
-mod tests {
-    use redis::ServerError;
-
-    use super::*;
-
-    fn server(line: &str) -> RedisError {
-        let answer = redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).unwrap();
-        let error: ServerError = match answer {
-            redis::Value::ServerError(error) => error,
-            other => panic!("{other:?} is not an error"),
-        };
-        error.into()
-    }
-
-    fn mapped(error: RedisError) -> Error {
-        Failure::sent(Phase::Sent, error).into_error(Operation::Save)
-    }
-
-    #[test]
-    fn every_code_of_a_server_has_its_row() {
-        let rows = [
-            ("LOADING Redis is loading the dataset in memory", ErrorKind::Unavailable, Effect::None),
-            ("BUSY Redis is busy running a script.", ErrorKind::Unavailable, Effect::None),
-            ("READONLY You can't write against a read only replica.", ErrorKind::Unavailable, Effect::None),
-            ("MASTERDOWN Link with MASTER is down", ErrorKind::Unavailable, Effect::None),
-            ("NOREPLICAS Not enough good replicas to write.", ErrorKind::Unavailable, Effect::None),
-            ("CLUSTERDOWN The cluster is down", ErrorKind::Unavailable, Effect::None),
-            ("TRYAGAIN Multiple keys request during rehashing", ErrorKind::Unavailable, Effect::None),
-            ("MOVED 3999 127.0.0.1:6381", ErrorKind::Misconfigured, Effect::None),
-            ("ASK 3999 127.0.0.1:6381", ErrorKind::Misconfigured, Effect::None),
-            ("MISCONF Redis is configured to save RDB snapshots", ErrorKind::Unavailable, Effect::None),
-            ("OOM command not allowed when used memory > 'maxmemory'.", ErrorKind::Throttled, Effect::None),
-            ("ERR max number of clients reached", ErrorKind::Throttled, Effect::None),
-            ("NOAUTH Authentication required.", ErrorKind::Denied, Effect::None),
-            ("WRONGPASS invalid username-password pair", ErrorKind::Denied, Effect::None),
-            ("ERR invalid password", ErrorKind::Denied, Effect::None),
-            ("NOPERM User ada has no permissions to run the 'get' command", ErrorKind::Denied, Effect::None),
-            ("DENIED Redis is running in protected mode", ErrorKind::Denied, Effect::None),
-            ("WRONGTYPE Operation against a key", ErrorKind::Corrupt, Effect::None),
-            ("NOSCRIPT No matching script.", ErrorKind::Unavailable, Effect::None),
-            ("CROSSSLOT Keys in request don't hash to the same slot", ErrorKind::Unexpected, Effect::None),
-            ("ERR value is not an integer", ErrorKind::Unexpected, Effect::Unknown),
-            ("SURPRISE of a later version", ErrorKind::Unexpected, Effect::Unknown),
-        ];
-        for (line, kind, effect) in rows {
-            let error = mapped(server(line));
-            assert_eq!((error.kind(), error.effect()), (kind, effect), "{line}");
-        }
-    }
-
-    #[test]
-    fn before_redis_7_the_code_is_found_inside_the_failure_of_a_script() {
-        let rows = [
-            ("-OOM command not allowed when used memory > 'maxmemory'.", ErrorKind::Throttled),
-            ("-READONLY You can't write against a read only replica.", ErrorKind::Unavailable),
-            ("-MISCONF Redis is configured to save RDB snapshots", ErrorKind::Unavailable),
-            ("-NOPERM this user has no permissions to run the 'get' command", ErrorKind::Denied),
-            ("WRONGTYPE Operation against a key holding the wrong kind of value", ErrorKind::Corrupt),
-            ("attempt to index a nil value", ErrorKind::Unexpected),
-        ];
-        for (text, kind) in rows {
-            let line = format!("ERR Error running script (call to f_0123abcd): @user_script:3: {text}");
-            assert_eq!(mapped(server(&line)).kind(), kind, "{line}");
-        }
-    }
-
-    #[test]
-    fn every_failure_of_the_client_has_its_row() {
-        let io_rows = [
-            (io::ErrorKind::ConnectionRefused, Effect::None),
-            (io::ErrorKind::ConnectionReset, Effect::Unknown),
-            (io::ErrorKind::BrokenPipe, Effect::Unknown),
-            (io::ErrorKind::UnexpectedEof, Effect::Unknown),
-            (io::ErrorKind::TimedOut, Effect::Unknown),
-        ];
-        for (io_kind, effect) in io_rows {
-            let error = mapped(io::Error::from(io_kind).into());
-            assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, effect), "{io_kind:?}");
-            let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-            assert_eq!(source.map(io::Error::kind), Some(io_kind));
-        }
-        let rows = [
-            (Cause::AuthenticationFailed, ErrorKind::Denied),
-            (Cause::MasterNameNotFoundBySentinel, ErrorKind::Unavailable),
-            (Cause::NoValidReplicasFoundBySentinel, ErrorKind::Unavailable),
-            (Cause::ClusterConnectionNotFound, ErrorKind::Unavailable),
-            (Cause::InvalidClientConfig, ErrorKind::Misconfigured),
-            (Cause::EmptySentinelList, ErrorKind::Misconfigured),
-            (Cause::RESP3NotSupported, ErrorKind::Misconfigured),
-            (Cause::Parse, ErrorKind::Unavailable),
-            (Cause::UnexpectedReturnType, ErrorKind::Unexpected),
-            (Cause::Client, ErrorKind::Unexpected),
-        ];
-        for (cause, kind) in rows {
-            assert_eq!(mapped((cause, "text of the library").into()).kind(), kind, "{cause:?}");
-        }
-        let late = Failure::late(Phase::Sent).into_error(Operation::Load);
-        assert_eq!((late.kind(), late.effect()), (ErrorKind::Unavailable, Effect::Unknown));
-    }
-
-    #[test]
-    fn the_effect_depends_on_what_was_sent() {
-        let reset = || RedisError::from(io::Error::from(io::ErrorKind::ConnectionReset));
-        let error = Failure::connecting(reset()).into_error(Operation::Save);
-        assert_eq!(error.effect(), Effect::None, "nothing was sent");
-        let error = Failure::sent(Phase::SentRepeatedly, server("LOADING")).into_error(Operation::Save);
-        assert_eq!(error.effect(), Effect::Unknown, "another node may have done it before");
-    }
-
-    #[test]
-    fn no_text_of_the_server_is_repeated() {
-        let lines = [
-            "NOPERM User ada has no permissions to access one of the keys used as arguments",
-            "MOVED 3999 10.0.0.1:6381",
-            "ERR unknown command 'get', with args beginning with: 'holdover:secret'",
-            "SECRETSECRETSECRETSECRET with a long code",
-        ];
-        for line in lines {
-            let error = mapped(server(line));
-            let text = format!("{error} {error:?}");
-            for leak in ["ada", "10.0.0.1", "secret", "SECRET"] {
-                assert!(!text.contains(leak), "{text}");
-            }
-        }
-        assert!(mapped(server("SURPRISE x")).message().ends_with("its code is SURPRISE"));
-    }
-
-    #[test]
-    fn a_connection_is_given_up_when_it_is_of_no_use() {
-        let spoiled = [
-            io::Error::from(io::ErrorKind::ConnectionReset).into(),
-            io::Error::from(io::ErrorKind::TimedOut).into(),
-            server("READONLY You can't write against a read only replica."),
-            (Cause::Parse, "garbage").into(),
-        ];
-        for error in spoiled {
-            assert!(Failure::sent(Phase::Sent, error.clone()).spoils_connection(), "{error}");
-        }
-        assert!(Failure::late(Phase::Sent).spoils_connection());
-        for line in ["OOM x", "NOSCRIPT x", "LOADING x", "NOPERM x"] {
-            assert!(!Failure::sent(Phase::Sent, server(line)).spoils_connection(), "{line}");
-        }
-    }
-}
+#[path = "error_tests.rs"]
+mod tests;

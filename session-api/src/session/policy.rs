@@ -50,7 +50,8 @@ pub enum FailurePolicy {
 
 /// The settings of an application's sessions, and the store that keeps them: it opens sessions and commits them.
 ///
-/// The HTTP layer does this for each request; use it directly where there is no HTTP.
+/// The HTTP layer does this for each request; use it directly where there is no HTTP. Sessions need a tokio runtime with
+/// its timer enabled, for the time-out of store calls.
 ///
 /// ```
 /// use std::sync::Arc;
