@@ -10,6 +10,7 @@ use tracing::Instrument;
 
 use crate::headers;
 use crate::layer::Shared;
+use crate::uncut::{Panicked, Uncut};
 
 /// In the extensions of a response: it went out although the store failed, because the
 /// [`FailurePolicy`](holdover_api::FailurePolicy) allows that, or because only an extension of the lifetime failed.
@@ -27,13 +28,13 @@ where
     if !session.needs_commit().await {
         return shown(response);
     }
-    // On a task of its own: a client that hangs up drops this future, and must not cut the commit in half.
+    // A client that hangs up drops this future, and must not cut the commit in half.
     let commit = async move { session.commit().await }.in_current_span();
-    match tokio::spawn(commit).await {
+    match Uncut::new(commit).await {
         Ok(Ok(committed)) => shown(shared.follow(response, committed)),
         Ok(Err(error)) => refuse(response, error),
-        Err(failure) => {
-            tracing::error!(panicked = failure.is_panic(), "committing a session did not end");
+        Err(Panicked) => {
+            tracing::error!(panicked = true, "committing a session did not end");
             replace(response, StatusCode::INTERNAL_SERVER_ERROR, "the session could not be used")
         }
     }

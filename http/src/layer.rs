@@ -93,7 +93,7 @@ impl<S> Layer<S> for SessionLayer {
 
 /// A service whose requests have a [`Session`]; made by [`SessionLayer`].
 ///
-/// It must run inside a tokio runtime, on which it spawns commits. The response body has to be
+/// It must run inside a tokio runtime, which finishes the commits of clients that hang up. The response body has to be
 /// `From<&'static str>`, which `axum::body::Body`, `Full<Bytes>` and `String` are: a response whose session could not
 /// be committed is replaced by a short generic text. A layer that changes the body's type, such as compression, goes
 /// outside this one (axum's `Router::layer` makes every body its own again, so that there any order will do).

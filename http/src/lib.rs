@@ -114,6 +114,7 @@ mod cookie;
 mod future;
 mod headers;
 mod layer;
+mod uncut;
 
 pub use commit::SessionDegraded;
 pub use config::{ConfigError, SessionLayerBuilder};

@@ -116,18 +116,19 @@ pub fn decode(frame: &Bytes) -> Result<Stored, FrameError> {
     let (_, kind, deadline, created, lineage, count) = header;
     let lineage = Lineage::from_bytes(lineage).ok_or(FrameError::Malformed)?;
     let deadline = Timestamp::from_millis(deadline);
-    let mut attributes = Attributes::new();
+    // No frame has more attributes than room for their lengths, whatever its count says.
+    let most = frame.len() / attribute_size(0, 0);
+    let mut found = Vec::with_capacity(usize::try_from(count).unwrap_or(most).min(most));
     for _ in 0..count {
-        let ((name, value), read) =
-            bincode::borrow_decode_from_slice::<(&str, &[u8]), _>(&frame[position..], CONFIG)
-                .map_err(malformed)?;
-        position += read;
-        let repeated = attributes.insert(name.to_owned(), frame.slice_ref(value)).is_some();
-        if repeated {
-            return Err(FrameError::Malformed);
-        }
+        let name = part(frame, &mut position)?;
+        let name = std::str::from_utf8(&frame[name]).map_err(|_| FrameError::Malformed)?.to_owned();
+        let value = frame.slice(part(frame, &mut position)?);
+        found.push((name, value));
     }
-    if position != frame.len() {
+    let named = found.len();
+    let attributes = Attributes::from_iter(found);
+    let has_repeated_name = attributes.len() != named;
+    if has_repeated_name || position != frame.len() {
         return Err(FrameError::Malformed);
     }
     match kind {
@@ -138,6 +139,17 @@ pub fn decode(frame: &Bytes) -> Result<Stored, FrameError> {
         TOMBSTONE if count == 0 => Ok(Stored::Tombstone(Tombstone { lineage, deadline })),
         _ => Err(FrameError::Malformed),
     }
+}
+
+/// Where the name or value is whose length stands at `position`, which moves behind it.
+fn part(frame: &[u8], position: &mut usize) -> Result<std::ops::Range<usize>, FrameError> {
+    let begin = position.checked_add(LENGTH_BYTES).ok_or(FrameError::Malformed)?;
+    let length = frame.get(*position..begin).ok_or(FrameError::Malformed)?;
+    let length = u64::from_le_bytes(length.try_into().map_err(|_| FrameError::Malformed)?);
+    let length = usize::try_from(length).map_err(|_| FrameError::Malformed)?;
+    let end = begin.checked_add(length).filter(|end| *end <= frame.len()).ok_or(FrameError::Malformed)?;
+    *position = end;
+    Ok(begin..end)
 }
 
 fn malformed(_: bincode::error::DecodeError) -> FrameError {

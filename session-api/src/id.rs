@@ -1,6 +1,7 @@
 //! Session ids, which only ever live in a cookie, and session keys, which are all that anything else sees.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use sha2::{Digest, Sha256};
@@ -12,6 +13,9 @@ const ID_BYTES: usize = 32;
 
 /// Length of an id as text: 32 bytes in unpadded base64url.
 pub const SESSION_ID_LENGTH: usize = 43;
+
+/// Length of a key as text: 32 bytes in hexadecimal.
+pub const SESSION_KEY_LENGTH: usize = 64;
 
 /// The secret that a browser holds: 256 random bits as URL-safe text.
 ///
@@ -26,15 +30,19 @@ pub const SESSION_ID_LENGTH: usize = 43;
 /// assert_eq!(SessionId::parse(&cookie_value), Some(id));
 /// # Ok::<(), holdover_api::EntropyError>(())
 /// ```
-#[derive(Clone, PartialEq, Eq)]
-pub struct SessionId(String);
+#[derive(Clone)]
+pub struct SessionId {
+    text: String,
+    /// Hashed when it is first asked for: a request that never touches its session never hashes.
+    key: OnceLock<SessionKey>,
+}
 
 impl SessionId {
     /// Draws a new id. Fails when the source of randomness does: a weak id is never made.
     pub fn draw(entropy: &dyn Entropy) -> Result<Self, EntropyError> {
         let mut random = [0_u8; ID_BYTES];
         entropy.fill(&mut random)?;
-        Ok(Self(BASE64URL_NOPAD.encode(&random)))
+        Ok(Self { text: BASE64URL_NOPAD.encode(&random), key: OnceLock::new() })
     }
 
     /// Reads an id from a cookie's value: exactly 43 characters of canonical base64url, or nothing.
@@ -46,19 +54,27 @@ impl SessionId {
         }
         let mut decoded = [0_u8; ID_BYTES];
         let length = BASE64URL_NOPAD.decode_mut(text.as_bytes(), &mut decoded).ok()?;
-        (length == ID_BYTES).then(|| Self(text.to_owned()))
+        (length == ID_BYTES).then(|| Self { text: text.to_owned(), key: OnceLock::new() })
     }
 
     /// The secret itself, for the cookie and for nothing else.
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// The key under which a store keeps this session.
     pub fn key(&self) -> SessionKey {
-        SessionKey(Sha256::digest(self.0.as_bytes()).into())
+        *self.key.get_or_init(|| SessionKey(Sha256::digest(self.text.as_bytes()).into()))
     }
 }
+
+impl PartialEq for SessionId {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for SessionId {}
 
 impl fmt::Debug for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -87,7 +103,7 @@ impl SessionKey {
 
 impl fmt::Display for SessionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = [0_u8; 64];
+        let mut text = [0_u8; SESSION_KEY_LENGTH];
         HEXLOWER.encode_mut(&self.0, &mut text);
         f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }

@@ -35,7 +35,7 @@ pub use codec::{Codec, CodecError};
 pub use entropy::{Entropy, EntropyError, OsEntropy};
 pub use error::{Effect, Error, ErrorKind, Operation};
 pub use ext::SessionStoreExt;
-pub use id::{SESSION_ID_LENGTH, SessionId, SessionKey};
+pub use id::{SESSION_ID_LENGTH, SESSION_KEY_LENGTH, SessionId, SessionKey};
 pub use judge::{InstallVerdict, Verdict, judge, judge_install, judge_touch};
 pub use memory::{DEFAULT_MAX_BYTES, DEFAULT_MAX_SESSIONS, Memory};
 pub use record::{Attributes, Record, Stored, Tombstone};

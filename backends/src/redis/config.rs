@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use holdover_api::{DEFAULT_MAX_BYTES, Error, Survives};
 use redis::cluster::ClusterClient;
-use redis::io::tcp::TcpSettings;
 use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
 use redis::{
     Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo, RedisError, TlsMode,
@@ -188,9 +187,7 @@ impl Config {
     fn sentinel(&self, service: &str) -> Result<Source, RedisError> {
         let sentinels: Vec<_> = self.servers.iter().map(|server| self.address(server)).collect();
         let mut builder = SentinelClientBuilder::new(sentinels, service, SentinelServerType::Master)?
-            .set_client_to_redis_db(self.database)
-            .set_client_to_redis_tcp_settings(tcp_settings())
-            .set_client_to_sentinel_tcp_settings(tcp_settings());
+            .set_client_to_redis_db(self.database);
         if self.tls {
             builder = builder
                 .set_client_to_redis_tls_mode(TlsMode::Secure)
@@ -220,7 +217,6 @@ impl Config {
             .connection_timeout(self.connect_timeout)
             .response_timeout(self.response_timeout)
             .retries(CLUSTER_RETRIES)
-            .tcp_settings(tcp_settings())
             .build()?;
         Ok(Source::Cluster(Box::new(client)))
     }
@@ -243,13 +239,8 @@ impl Config {
             settings = settings.set_password(password);
         }
         let info = address.into_connection_info()?;
-        Ok(info.set_redis_settings(settings).set_tcp_settings(tcp_settings()))
+        Ok(info.set_redis_settings(settings))
     }
-}
-
-/// The library's default leaves Nagle's algorithm on, which holds small commands back.
-fn tcp_settings() -> TcpSettings {
-    TcpSettings::default().set_nodelay(true)
 }
 
 fn wrong(message: &'static str) -> Error {

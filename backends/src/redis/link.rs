@@ -114,7 +114,7 @@ impl Link {
         if let (true, Some(error)) = (attempts != attempts_before, last_failure.clone()) {
             return Err(Failure::connecting(error));
         }
-        let outcome = self.source.open(self.connect_timeout, self.response_timeout).await;
+        let outcome = self.source.open(self.connect_timeout).await;
         self.attempts.store(attempts + 1, Ordering::Release);
         match outcome {
             Ok(connection) => {
@@ -159,14 +159,11 @@ impl fmt::Debug for Link {
 }
 
 impl Source {
-    async fn open(
-        &self,
-        connect_timeout: Duration,
-        response_timeout: Duration,
-    ) -> Result<Connection, RedisError> {
+    async fn open(&self, connect_timeout: Duration) -> Result<Connection, RedisError> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(connect_timeout))
-            .set_response_timeout(Some(response_timeout))
+            // `query` has a time-out of its own, which also knows what to do with the connection then.
+            .set_response_timeout(None)
             .set_pipeline_buffer_size(HANDED_OVER)
             .set_concurrency_limit(MAX_UNDER_WAY);
         match self {

@@ -64,8 +64,9 @@ impl Text {
 }
 
 fn call(command: &str, script: &str, key: &str, arguments: &[Vec<u8>]) -> Cmd {
-    let mut cmd = redis::cmd(command);
-    cmd.arg(script).arg(1).arg(key);
+    let bytes = arguments.iter().map(Vec::len).sum::<usize>() + command.len() + script.len() + 1 + key.len();
+    let mut cmd = Cmd::with_capacity(4 + arguments.len(), bytes);
+    cmd.arg(command).arg(script).arg(1).arg(key);
     for argument in arguments {
         cmd.arg(&argument[..]);
     }

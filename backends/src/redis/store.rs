@@ -1,6 +1,6 @@
 //! The store: one command an operation, on one key.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -8,7 +8,8 @@ use bytes::Bytes;
 use holdover_api::frame::{self, FrameError};
 use holdover_api::{
     Capabilities, CheapReads, Clock, Error, ErrorKind, Expiry, Freshness, InstallAnswer, Loaded, Operation,
-    SaveAnswer, SessionKey, SessionStore, Stamp, Stored, Survives, Timestamp, Token, Write, Writes,
+    SESSION_KEY_LENGTH, SaveAnswer, SessionKey, SessionStore, Stamp, Stored, Survives, Timestamp, Token,
+    Write, Writes,
 };
 use redis::{Cmd, Value};
 use std::time::Duration;
@@ -42,7 +43,11 @@ impl Redis {
     }
 
     fn name(&self, key: &SessionKey) -> String {
-        format!("{}{key}", self.prefix)
+        let mut name = String::with_capacity(self.prefix.len() + SESSION_KEY_LENGTH);
+        name.push_str(&self.prefix);
+        // Writing to a string cannot fail.
+        let _ = write!(name, "{key}");
+        name
     }
 
     async fn run(&self, operation: Operation, cmd: &Cmd) -> Result<Value, Error> {

@@ -84,11 +84,16 @@ impl State {
 
     /// The size that the session would have with the pending changes, in bytes, with a full lineage.
     pub(super) fn size(&self) -> usize {
-        let kept = self.base().into_iter().flat_map(|record| &record.attributes);
-        let kept = kept.filter(|(name, _)| self.delta.get(name).is_none());
-        let sizes =
-            kept.chain(self.delta.sets()).map(|(name, value)| attribute_size(name.len(), value.len()));
-        frame::EMPTY_SIZE + sizes.sum::<usize>()
+        let size_of = |name: &str, value: &Bytes| attribute_size(name.len(), value.len());
+        let mut size = frame::EMPTY_SIZE;
+        if let Some(record) = self.base().filter(|_| !self.delta.clears()) {
+            size += record.attributes.iter().map(|(name, value)| size_of(name, value)).sum::<usize>();
+            let replaced = self.delta.sets().keys().chain(self.delta.removes());
+            for name in replaced {
+                size -= record.attributes.get(name).map_or(0, |value| size_of(name, value));
+            }
+        }
+        size + self.delta.sets().iter().map(|(name, value)| size_of(name, value)).sum::<usize>()
     }
 
     /// The size that the session would have if one more attribute were set.
