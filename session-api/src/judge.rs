@@ -59,10 +59,7 @@ pub fn judge(now: Timestamp, stored: Option<&Stored>, write: &Write) -> Verdict 
         On::Head(expected) if expected != record.head() => return Verdict::Conflict,
         On::Head(_) | On::Live => {}
     }
-    let mut attributes = record.attributes.clone();
-    write.delta.apply(&mut attributes);
-    let applied = record.with(attributes, write.stamp, write.deadline.over(record.deadline));
-    Verdict::Apply { record: applied, previous: Some(record.head()) }
+    Verdict::Apply { record: record.after(write), previous: Some(record.head()) }
 }
 
 fn judge_over_nothing(write: &Write) -> Verdict {

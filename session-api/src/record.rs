@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::clock::Timestamp;
 use crate::stamp::{Lineage, Stamp};
-use crate::write::Delta;
+use crate::write::{Delta, Write};
 
 /// Attribute names and their encoded values, in order of name.
 pub type Attributes = BTreeMap<String, Bytes>;
@@ -33,10 +33,14 @@ impl Record {
         Self { attributes, lineage: Lineage::new(stamp), created, deadline }
     }
 
-    /// The record after one more write.
+    /// The record that results if a write applies to this one.
     #[must_use]
-    pub fn with(&self, attributes: Attributes, stamp: Stamp, deadline: Timestamp) -> Self {
-        Self { attributes, lineage: self.lineage.pushed(stamp), created: self.created, deadline }
+    pub fn after(&self, write: &Write) -> Self {
+        let mut attributes = self.attributes.clone();
+        write.delta.apply(&mut attributes);
+        let lineage = self.lineage.pushed(write.stamp);
+        let deadline = write.deadline.over(self.deadline);
+        Self { attributes, lineage, created: self.created, deadline }
     }
 
     /// The version of the record: the stamp of the newest write.

@@ -73,16 +73,15 @@ impl Session {
         old_record: &Record,
         delta: &Delta,
     ) -> Result<Record, SessionError> {
-        let attributes = attributes_with(old_record, delta);
         let write = Write {
             on: On::Head(new_record.head()),
-            delta: whole(&attributes),
+            delta: whole(&attributes_with(old_record, delta)),
             stamp: self.policy().draw_stamp()?,
             deadline: Deadline::AtLeast(new_record.deadline),
             base: Some(Loaded::from(new_record.clone())),
         };
         match self.save(new, &write).await? {
-            SaveAnswer::Saved { .. } => Ok(new_record.with(attributes, write.stamp, new_record.deadline)),
+            SaveAnswer::Saved { .. } => Ok(new_record.after(&write)),
             SaveAnswer::Conflict { .. } | SaveAnswer::Gone => {
                 Err(self.broken_promise("a record that nobody else knows has changed (S7)"))
             }

@@ -83,10 +83,9 @@ impl Session {
         };
         match self.save(&id, &write).await? {
             SaveAnswer::Saved { .. } => {
-                let mut attributes = base.record.attributes.clone();
-                write.delta.apply(&mut attributes);
-                let deadline = write.deadline.over(base.record.deadline);
-                state.sight = Sight::Live(base.record.with(attributes, write.stamp, deadline).into());
+                let updated = base.record.after(&write);
+                let deadline = updated.deadline;
+                state.sight = Sight::Live(updated.into());
                 state.delta = Delta::default();
                 if state.cookie == CookieChange::Keep {
                     state.cookie = CookieChange::Refresh { id, deadline };
