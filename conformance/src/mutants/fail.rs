@@ -18,7 +18,7 @@ use holdover_api::{Error, ErrorKind, Operation, SessionStore, Survives};
 use self::client::{ClientFlaw, WireStore};
 use self::server::WireServer;
 use self::state::{Plan, ServerFlaw};
-use super::{Mutant, MutantHarness};
+use super::{Mutant, MutantHarness, shapes};
 use crate::harness::{Harness, Node, PrivateServer, ServerControl};
 
 /// A harness over the small server. Its private servers are further ones of the same plan.
@@ -186,14 +186,16 @@ fn lost() -> Vec<Mutant> {
         Mutant {
             id: "m13d",
             defect: "a delete that is tried again fails",
-            make: || WireHarness::rules(|| MutantHarness::of("m13d", || Arc::new(rules::SecondDeleteFails))),
+            make: || {
+                WireHarness::rules(|| MutantHarness::of("m13d", || Arc::new(shapes::DeleteOfNothingFails)))
+            },
             killed_by: &["FAIL-38"],
         },
         Mutant {
             id: "m13i",
             defect: "an install that is tried again is refused",
             make: || {
-                WireHarness::rules(|| MutantHarness::of("m13i", || Arc::new(rules::RetriedInstallRefused)))
+                WireHarness::rules(|| MutantHarness::of("m13i", || Arc::new(shapes::RetriedInstallRefused)))
             },
             killed_by: &["FAIL-39"],
         },
@@ -242,19 +244,19 @@ fn durable() -> Vec<Mutant> {
         Mutant {
             id: "m45h",
             defect: "a compare-and-set does not compare",
-            make: || WireHarness::rules(|| MutantHarness::of("m45h", || Arc::new(rules::IgnoresHead))),
+            make: || WireHarness::rules(|| MutantHarness::of("m45h", || Arc::new(shapes::IgnoresHead))),
             killed_by: &["FAIL-29"],
         },
         Mutant {
             id: "m45u",
             defect: "a save where nothing is left creates it",
-            make: || WireHarness::rules(|| MutantHarness::of("m45u", || Arc::new(rules::Upserts))),
+            make: || WireHarness::rules(|| MutantHarness::of("m45u", || Arc::new(shapes::SaveUpserts))),
             killed_by: &["FAIL-29", "FAIL-41"],
         },
         Mutant {
             id: "m45t",
             defect: "a touch where nothing is left creates it",
-            make: || WireHarness::rules(|| MutantHarness::of("m45t", || Arc::new(rules::TouchCreates))),
+            make: || WireHarness::rules(|| MutantHarness::of("m45t", || Arc::new(shapes::TouchCreates))),
             killed_by: &["FAIL-29"],
         },
     ]

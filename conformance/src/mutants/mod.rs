@@ -20,6 +20,7 @@ mod con;
 mod exp;
 mod fail;
 mod race;
+mod shapes;
 
 use std::fmt;
 use std::sync::Arc;

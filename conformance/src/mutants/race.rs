@@ -2,10 +2,11 @@
 
 mod steps;
 
-use holdover_api::{InstallVerdict, On, Record, Stamp, Stored, Timestamp, Verdict, Write, judge};
+use holdover_api::{On, Record, Stamp, Stored, Timestamp, Verdict, Write, judge};
 
 use super::Mutant;
 use super::base::Flaw;
+use super::shapes::{IgnoresHead, InstallsAlways, SaveUpserts};
 
 /// The mutants of this suite.
 pub(super) fn mutants() -> Vec<Mutant> {
@@ -24,7 +25,7 @@ fn rules() -> Vec<Mutant> {
         ),
         mutant!(
             "race-m03",
-            HeadMerges,
+            IgnoresHead,
             "a write on a head merges without comparing",
             ["RACE-01", "RACE-02", "RACE-03", "RACE-04", "RACE-19", "RACE-21", "RACE-37"]
         ),
@@ -36,7 +37,7 @@ fn rules() -> Vec<Mutant> {
         ),
         mutant!(
             "race-m09i",
-            InstallOverwrites,
+            InstallsAlways,
             "an installation does not look at what it replaces",
             ["RACE-15"]
         ),
@@ -67,41 +68,6 @@ impl Flaw for LastWriterWins {
         let lineage = record.lineage.pushed(write.stamp);
         let previous = Some(record.head());
         Verdict::Apply { record: Record { attributes, lineage, deadline, created: record.created }, previous }
-    }
-}
-
-struct HeadMerges;
-
-impl Flaw for HeadMerges {
-    fn judge(&self, now: Timestamp, stored: Option<&Stored>, write: &Write) -> Verdict {
-        let on = if matches!(write.on, On::Head(_)) { On::Live } else { write.on };
-        judge(now, stored, &Write { on, ..write.clone() })
-    }
-}
-
-struct SaveUpserts;
-
-impl Flaw for SaveUpserts {
-    fn judge(&self, now: Timestamp, stored: Option<&Stored>, write: &Write) -> Verdict {
-        let verdict = judge(now, stored, write);
-        if verdict != Verdict::Gone {
-            return verdict;
-        }
-        judge(now, None, &Write { on: On::Absent { created: now }, ..write.clone() })
-    }
-}
-
-struct InstallOverwrites;
-
-impl Flaw for InstallOverwrites {
-    fn judge_install(
-        &self,
-        _now: Timestamp,
-        _stored: Option<&Stored>,
-        _over: Option<Stamp>,
-        _new: &Stored,
-    ) -> InstallVerdict {
-        InstallVerdict::Apply
     }
 }
 

@@ -6,10 +6,11 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use holdover_api::{
-    Error, ErrorKind, Freshness, Lineage, Loaded, On, Operation, Record, SaveAnswer, SessionKey, Stamp,
-    Stored, Timestamp, Verdict, Write, judge,
+    Error, Freshness, Lineage, Loaded, On, Record, SaveAnswer, SessionKey, Stamp, Stored, Timestamp, Verdict,
+    Write, judge,
 };
 
+use crate::mutants::shapes::{DeleteOfNothingFails, SaveUpserts};
 use crate::mutants::{Flaw, Flawed, Mutant};
 use crate::trial::LIFETIME;
 
@@ -106,17 +107,6 @@ impl Flaw for LoadCreates {
     }
 }
 
-struct SaveUpserts;
-
-impl Flaw for SaveUpserts {
-    fn judge(&self, now: Timestamp, stored: Option<&Stored>, write: &Write) -> Verdict {
-        match judge(now, stored, write) {
-            Verdict::Gone => judge(now, None, &Write { on: On::Absent { created: now }, ..write.clone() }),
-            verdict => verdict,
-        }
-    }
-}
-
 struct GoneIsSaved;
 
 impl Flaw for GoneIsSaved {
@@ -137,19 +127,6 @@ impl Flaw for TouchCreates {
             store.put(key, Some(&husk(store.now())));
         }
         store.sound_touch(key, deadline)
-    }
-}
-
-struct DeleteOfNothingFails;
-
-#[async_trait]
-impl Flaw for DeleteOfNothingFails {
-    async fn delete(&self, store: &Flawed, key: &SessionKey) -> Result<(), Error> {
-        if store.get(key, Operation::Delete)?.is_none() {
-            return Err(store.error(ErrorKind::Unexpected, Operation::Delete));
-        }
-        store.sound_delete(key);
-        Ok(())
     }
 }
 

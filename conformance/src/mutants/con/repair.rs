@@ -8,6 +8,7 @@ use holdover_api::{
     Verdict, Write, judge, judge_install,
 };
 
+use crate::mutants::shapes::{InstallsAlways, RetriedInstallRefused};
 use crate::mutants::{Flaw, Flawed, Mutant};
 use crate::trial::LIFETIME;
 
@@ -34,7 +35,7 @@ pub(super) fn mutants() -> Vec<Mutant> {
         ),
         mutant!(
             "con-m52i",
-            RefusesTwice,
+            RetriedInstallRefused,
             "an installation that has happened is refused when it comes again",
             ["CON-52"]
         ),
@@ -122,20 +123,6 @@ impl Flaw for InstallsDeadline {
     }
 }
 
-struct InstallsAlways;
-
-impl Flaw for InstallsAlways {
-    fn judge_install(
-        &self,
-        _: Timestamp,
-        _: Option<&Stored>,
-        _: Option<Stamp>,
-        _: &Stored,
-    ) -> InstallVerdict {
-        InstallVerdict::Apply
-    }
-}
-
 struct InstallsOverNothing;
 
 impl Flaw for InstallsOverNothing {
@@ -150,23 +137,6 @@ impl Flaw for InstallsOverNothing {
             return InstallVerdict::Apply;
         }
         judge_install(now, stored, over, new)
-    }
-}
-
-struct RefusesTwice;
-
-impl Flaw for RefusesTwice {
-    fn judge_install(
-        &self,
-        now: Timestamp,
-        stored: Option<&Stored>,
-        over: Option<Stamp>,
-        new: &Stored,
-    ) -> InstallVerdict {
-        match judge_install(now, stored, over, new) {
-            InstallVerdict::Repeated => InstallVerdict::Refused,
-            verdict => verdict,
-        }
     }
 }
 

@@ -6,6 +6,7 @@ use holdover_api::{
     Verdict, Write, judge,
 };
 
+use crate::mutants::shapes::IgnoresHead;
 use crate::mutants::{Flaw, Flawed, Mutant};
 
 pub(super) fn mutants() -> Vec<Mutant> {
@@ -63,17 +64,6 @@ pub(super) fn mutants() -> Vec<Mutant> {
 /// `write`, standing on something else.
 fn standing_on(write: &Write, on: On) -> Write {
     Write { on, ..write.clone() }
-}
-
-struct IgnoresHead;
-
-impl Flaw for IgnoresHead {
-    fn judge(&self, now: Timestamp, stored: Option<&Stored>, write: &Write) -> Verdict {
-        match write.on {
-            On::Head(_) => judge(now, stored, &standing_on(write, On::Live)),
-            _ => judge(now, stored, write),
-        }
-    }
 }
 
 /// Loads answer a head that tells how many writes there were, as a counter would.

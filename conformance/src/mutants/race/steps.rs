@@ -7,13 +7,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use holdover_api::{
-    Attributes, Error, ErrorKind, Freshness, Lineage, Loaded, On, Operation, Record, SaveAnswer, SessionKey,
-    Stamp, Stored, Timestamp, Verdict, Write, judge,
+    Error, ErrorKind, Freshness, Loaded, On, Operation, Record, SaveAnswer, SessionKey, Stamp, Stored,
+    Timestamp, Verdict, Write, judge,
 };
 use tokio::task::yield_now;
 
 use crate::mutants::Mutant;
 use crate::mutants::base::{Flaw, Flawed};
+use crate::mutants::shapes::TouchCreates;
 
 pub(super) fn mutants() -> Vec<Mutant> {
     vec![
@@ -104,25 +105,6 @@ impl Flaw for TouchCarries {
             store.put(key, Some(&Stored::Record(Record { deadline, ..loaded })));
         }
         Ok(true)
-    }
-}
-
-struct TouchCreates;
-
-#[async_trait]
-impl Flaw for TouchCreates {
-    async fn touch(&self, store: &Flawed, key: &SessionKey, deadline: Timestamp) -> Result<bool, Error> {
-        if store.sound_touch(key, deadline)? {
-            return Ok(true);
-        }
-        let husk = Record {
-            attributes: Attributes::new(),
-            lineage: Lineage::new(Stamp::from_bytes([6; 16])),
-            created: store.now(),
-            deadline,
-        };
-        store.put(key, Some(&Stored::Record(husk)));
-        Ok(false)
     }
 }
 
