@@ -18,6 +18,7 @@
 //! Attributes may come in any order, but no name twice. `tests/golden/` holds a file of every version.
 
 use std::fmt;
+use std::ops::Range;
 
 use bincode::config::{Configuration, Fixint, LittleEndian};
 use bytes::Bytes;
@@ -32,13 +33,18 @@ pub const VERSION: u8 = 1;
 /// Where the deadline stands in a frame.
 pub const DEADLINE_OFFSET: usize = 2;
 
+/// Where the beginning of the session stands in a frame.
+pub const CREATED_OFFSET: usize = 10;
+
 /// Where the length of the lineage stands in a frame.
 pub const LINEAGE_LENGTH_OFFSET: usize = 18;
 
 /// Where the head stands in a frame.
 pub const HEAD_OFFSET: usize = 26;
 
-const RECORD: u8 = 0;
+/// What stands behind the version in the frame of a record.
+pub const RECORD: u8 = 0;
+
 const TOMBSTONE: u8 = 1;
 const LENGTH_BYTES: usize = 8;
 
@@ -80,9 +86,14 @@ pub fn encode_record(record: &Record) -> Vec<u8> {
     let mut frame = Vec::with_capacity(size(record));
     push_header(&mut frame, RECORD, *deadline, *created, lineage, attributes.len());
     for (name, value) in attributes {
-        push(&mut frame, (name.as_str(), &value[..]));
+        push_attribute(&mut frame, name, value);
     }
     frame
+}
+
+/// Appends an attribute as a frame holds it.
+pub fn push_attribute(frame: &mut Vec<u8>, name: &str, value: &[u8]) {
+    push(frame, (name, value));
 }
 
 fn push_header(
@@ -120,10 +131,8 @@ pub fn decode(frame: &Bytes) -> Result<Stored, FrameError> {
     let most = frame.len() / attribute_size(0, 0);
     let mut found = Vec::with_capacity(usize::try_from(count).unwrap_or(most).min(most));
     for _ in 0..count {
-        let name = part(frame, &mut position)?;
-        let name = std::str::from_utf8(&frame[name]).map_err(|_| FrameError::Malformed)?.to_owned();
-        let value = frame.slice(part(frame, &mut position)?);
-        found.push((name, value));
+        let (name, value) = attribute_at(frame, &mut position)?;
+        found.push((name.to_owned(), frame.slice(value)));
     }
     let named = found.len();
     let attributes = Attributes::from_iter(found);
@@ -141,8 +150,18 @@ pub fn decode(frame: &Bytes) -> Result<Stored, FrameError> {
     }
 }
 
+/// The name of the attribute at `position`, and where its value is; `position` moves behind it.
+pub fn attribute_at<'a>(
+    frame: &'a [u8],
+    position: &mut usize,
+) -> Result<(&'a str, Range<usize>), FrameError> {
+    let name = &frame[part(frame, position)?];
+    let name = std::str::from_utf8(name).map_err(|_| FrameError::Malformed)?;
+    Ok((name, part(frame, position)?))
+}
+
 /// Where the name or value is whose length stands at `position`, which moves behind it.
-fn part(frame: &[u8], position: &mut usize) -> Result<std::ops::Range<usize>, FrameError> {
+fn part(frame: &[u8], position: &mut usize) -> Result<Range<usize>, FrameError> {
     let begin = position.checked_add(LENGTH_BYTES).ok_or(FrameError::Malformed)?;
     let length = frame.get(*position..begin).ok_or(FrameError::Malformed)?;
     let length = u64::from_le_bytes(length.try_into().map_err(|_| FrameError::Malformed)?);

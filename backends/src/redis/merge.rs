@@ -1,17 +1,8 @@
 //! Merging a write into the frame that a load brought, so that the server usually has nothing to merge.
 
 use bytes::Bytes;
-use holdover_api::frame::{self, HEAD_OFFSET, LINEAGE_LENGTH_OFFSET};
+use holdover_api::frame::{self, CREATED_OFFSET, HEAD_OFFSET, LINEAGE_LENGTH_OFFSET, RECORD};
 use holdover_api::{Lineage, On, Timestamp, Write};
-
-const RECORD: u8 = 0;
-const CREATED_OFFSET: usize = 10;
-
-/// Appends an attribute as a frame holds it.
-pub(super) fn push_attribute(attributes: &mut Vec<u8>, name: &str, value: &[u8]) {
-    push_bytes(attributes, name.as_bytes());
-    push_bytes(attributes, value);
-}
 
 /// The frame that results if the base is still what is stored; `added` holds the attributes set. The script sees by
 /// the lineage whether it is.
@@ -41,7 +32,8 @@ pub(super) fn over(base: &Bytes, write: &Write, added: &[u8], max_bytes: usize) 
     merged.extend_from_slice(&[frame::VERSION, RECORD]);
     merged.extend_from_slice(&deadline.as_millis().to_le_bytes());
     merged.extend_from_slice(base.get(CREATED_OFFSET..LINEAGE_LENGTH_OFFSET)?);
-    push_bytes(&mut merged, &pushed);
+    merged.extend_from_slice(&(pushed.len() as u64).to_le_bytes());
+    merged.extend_from_slice(&pushed);
     let count_at = merged.len();
     merged.extend_from_slice(&[0; 8]);
     let kept = if write.delta.clears() { 0 } else { keep(base, body_at, write, &mut merged)? };
@@ -59,16 +51,13 @@ fn keep(base: &[u8], body_at: usize, write: &Write, merged: &mut Vec<u8>) -> Opt
     let mut at = body_at + 8;
     let mut from = at;
     for _ in 0..count {
-        let name = bytes_at(base, at)?;
-        let value_at = at + 8 + name.len();
-        let next_at = value_at + 8 + bytes_at(base, value_at)?.len();
-        let name = std::str::from_utf8(name).ok()?;
+        let begin = at;
+        let (name, _) = frame::attribute_at(base, &mut at).ok()?;
         if write.delta.get(name).is_some() {
-            merged.extend_from_slice(&base[from..at]);
-            from = next_at;
+            merged.extend_from_slice(&base[from..begin]);
+            from = at;
             kept -= 1;
         }
-        at = next_at;
     }
     merged.extend_from_slice(base.get(from..)?);
     (at == base.len()).then_some(kept)
@@ -77,16 +66,6 @@ fn keep(base: &[u8], body_at: usize, write: &Write, merged: &mut Vec<u8>) -> Opt
 fn number_at(frame: &[u8], at: usize) -> Option<u64> {
     let bytes = frame.get(at..at.checked_add(8)?)?;
     Some(u64::from_le_bytes(bytes.try_into().ok()?))
-}
-
-fn bytes_at(frame: &[u8], at: usize) -> Option<&[u8]> {
-    let length = usize::try_from(number_at(frame, at)?).ok()?;
-    frame.get(at + 8..(at + 8).checked_add(length)?)
-}
-
-fn push_bytes(frame: &mut Vec<u8>, bytes: &[u8]) {
-    frame.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
-    frame.extend_from_slice(bytes);
 }
 
 #[cfg(test)]
@@ -100,7 +79,7 @@ mod tests {
     fn encoded(write: &Write) -> Vec<u8> {
         let mut added = Vec::new();
         for (name, value) in write.delta.sets() {
-            push_attribute(&mut added, name, value);
+            frame::push_attribute(&mut added, name, value);
         }
         added
     }

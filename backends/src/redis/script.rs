@@ -88,7 +88,7 @@ pub(super) fn save_arguments(
     if added_bytes <= max_bytes {
         added.reserve_exact(added_bytes);
         for (name, value) in sets {
-            merge::push_attribute(&mut added, name, value);
+            frame::push_attribute(&mut added, name, value);
         }
     }
     let merged = base.and_then(|base| merge::over(base, write, &added, max_bytes)).unwrap_or_default();
