@@ -14,7 +14,10 @@ mod tls;
 
 use std::sync::Arc;
 
-use holdover_api::{Clock, Effect, ErrorKind, On, SaveAnswer, SessionStoreExt, Survives, SystemClock};
+use holdover_api::{
+    Clock, Effect, ErrorKind, InstallAnswer, On, SaveAnswer, SessionStoreExt, Stored, Survives, SystemClock,
+    frame,
+};
 use holdover_conformance::ServerControl;
 use holdover_conformance::servers::{self, Server};
 
@@ -30,7 +33,7 @@ async fn every_operation_is_one_exchange() {
     store.save(&warm, &write(On::Absent { created: now }, "a", 1)).await.unwrap();
     store.touch(&warm, now).await.unwrap();
     let stored = store.inspect(&warm).await.unwrap().unwrap();
-    store.install(&warm, Some(stored.head()), &stored).await.unwrap();
+    store.install(&warm, Some(stored.standing()), &stored).await.unwrap();
 
     let key = key(2);
     let names = ["evalsha", "eval", "unlink", "get"];
@@ -179,7 +182,7 @@ async fn the_commands_of_the_readme_are_all_that_a_user_needs() {
     let later = second.deadline.moment() + std::time::Duration::from_secs(9);
     assert!(store.touch(&key, later).await.unwrap());
     let stored = store.inspect(&key).await.unwrap().unwrap();
-    store.install(&key, Some(stored.head()), &stored).await.unwrap();
+    store.install(&key, Some(stored.standing()), &stored).await.unwrap();
     store.delete(&key).await.unwrap();
 
     let foreign = open(&format!("redis://app:secret@{}?prefix=other:", server.address())).await;
@@ -219,6 +222,38 @@ async fn what_is_not_a_session_is_corrupt_and_can_be_deleted() {
     }
     store.delete(&key).await.unwrap();
     assert!(matches!(store.save(&key, &create).await, Ok(SaveAnswer::Saved { previous: None })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_older_version_stored_is_read_and_written_to() {
+    let server = Server::start(&servers::redis()).await.unwrap();
+    let store = open(server.url()).await;
+    let mut frame = include_bytes!("../../session-api/tests/golden/record-v1.bin").to_vec();
+    let deadline = SystemClock.now() + std::time::Duration::from_secs(600);
+    frame[frame::DEADLINE_OFFSET..][..8].copy_from_slice(&deadline.as_millis().to_le_bytes());
+    for number in 1..=3 {
+        let mut set = redis::cmd("SET");
+        set.arg(format!("holdover:{}", key(number))).arg(&frame);
+        help::ask::<()>(server.url(), &set).await;
+    }
+
+    let later = deadline + std::time::Duration::from_secs(9);
+    assert!(store.touch(&key(1), later).await.unwrap());
+    let touched = store.load_latest(&key(1)).await.unwrap().unwrap().record;
+    assert_eq!((touched.deadline, touched.lineage.writes(), touched.attributes.len()), (later, 2, 3));
+
+    for with_base in [false, true] {
+        let mut merge = write(On::Live, "b", if with_base { 3 } else { 2 });
+        merge.base = store.load_latest(&key(2)).await.unwrap().filter(|_| with_base);
+        store.save(&key(2), &merge).await.unwrap();
+    }
+    let written = store.load_latest(&key(2)).await.unwrap().unwrap().record;
+    assert_eq!((written.lineage.writes(), written.attributes.len()), (4, 4));
+
+    let old = store.inspect(&key(3)).await.unwrap().unwrap();
+    let answer =
+        store.install(&key(3), Some(old.standing()), &Stored::Record((*written).clone())).await.unwrap();
+    assert!(matches!(answer, InstallAnswer::Installed), "{answer:?}");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use holdover_api::{
     Capabilities, Error, ErrorKind, Freshness, InstallAnswer, Loaded, Memory, Operation, SaveAnswer,
-    SessionKey, SessionStore, Stamp, Stored, Timestamp, Write,
+    SessionKey, SessionStore, Standing, Stored, Timestamp, Write,
 };
 use holdover_conformance::{
     CASE_LIMIT, Case, Ending, Harness, Node, Outcome, Report, Status, Verdict, fresh_seed, run_case_in,
@@ -73,7 +73,7 @@ impl SessionStore for Habit {
         self.answer(Operation::Inspect, None).await
     }
 
-    async fn install(&self, _: &SessionKey, _: Option<Stamp>, _: &Stored) -> Result<InstallAnswer, Error> {
+    async fn install(&self, _: &SessionKey, _: Option<Standing>, _: &Stored) -> Result<InstallAnswer, Error> {
         self.answer(Operation::Install, InstallAnswer::Installed).await
     }
 }

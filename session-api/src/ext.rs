@@ -24,7 +24,7 @@ pub trait SessionStoreExt: SessionStore {
         let record = &loaded.record;
         let lineage = record.lineage.pushed(stamp);
         let tombstone = Stored::Tombstone(Tombstone { lineage, deadline: record.deadline });
-        self.install(key, Some(record.head()), &tombstone).await
+        self.install(key, Some(record.standing()), &tombstone).await
     }
 }
 

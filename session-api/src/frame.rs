@@ -1,21 +1,23 @@
 //! A whole record as bytes, for stores that keep one blob a session.
 //!
-//! Version 1 is bincode 2 with fixed-width little-endian integers, so that a store's script can read and patch the
+//! Version 2 is bincode 2 with fixed-width little-endian integers, so that a store's script can read and patch the
 //! header in place:
 //!
 //! | offset | bytes | what |
 //! |---|---|---|
-//! | 0 | 1 | version of the frame: 1 |
+//! | 0 | 1 | version of the frame: 2 |
 //! | 1 | 1 | 0 = a record, 1 = a tombstone |
 //! | 2 | 8 | deadline, milliseconds |
 //! | 10 | 8 | created, milliseconds (0 for a tombstone) |
-//! | 18 | 8 | length of the lineage in bytes: 16 to 128 |
-//! | 26 | 16 each | the stamps, newest first: the head is always at offset 26 |
+//! | 18 | 8 | number of writes, from the creation on |
+//! | 26 | 8 | length of the lineage's stamps in bytes: 16 to 128 |
+//! | 34 | 16 each | the stamps, newest first: the head is always at offset 34 |
 //! | then | 8 | number of attributes (0 for a tombstone), each: |
 //! | | 8 + n | length of the name, the name in UTF-8 |
 //! | | 8 + n | length of the value, the value |
 //!
-//! Attributes may come in any order, but no name twice. `tests/golden/` holds a file of every version.
+//! Version 1 had no number of writes: what stands at 26 stood at 18. It is read as if each remembered stamp had been a
+//! write. Attributes may come in any order, but no name twice. `tests/golden/` holds a file of every version.
 
 use std::fmt;
 use std::ops::Range;
@@ -28,7 +30,7 @@ use crate::record::{Attributes, Record, Stored, Tombstone};
 use crate::stamp::{LINEAGE_DEPTH, Lineage};
 
 /// The version that this library writes; it reads every version up to this one.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// Where the deadline stands in a frame.
 pub const DEADLINE_OFFSET: usize = 2;
@@ -36,11 +38,14 @@ pub const DEADLINE_OFFSET: usize = 2;
 /// Where the beginning of the session stands in a frame.
 pub const CREATED_OFFSET: usize = 10;
 
-/// Where the length of the lineage stands in a frame.
-pub const LINEAGE_LENGTH_OFFSET: usize = 18;
+/// Where the number of writes stands in a frame.
+pub const WRITES_OFFSET: usize = 18;
+
+/// Where the length of the lineage's stamps stands in a frame.
+pub const LINEAGE_LENGTH_OFFSET: usize = 26;
 
 /// Where the head stands in a frame.
-pub const HEAD_OFFSET: usize = 26;
+pub const HEAD_OFFSET: usize = 34;
 
 /// What stands behind the version in the frame of a record.
 pub const RECORD: u8 = 0;
@@ -48,7 +53,8 @@ pub const RECORD: u8 = 0;
 const TOMBSTONE: u8 = 1;
 const LENGTH_BYTES: usize = 8;
 
-type Header<'a> = (u8, u8, u64, u64, &'a [u8], u64);
+type Header<'a> = (u8, u8, u64, u64, u64, &'a [u8], u64);
+type HeaderOfVersion1<'a> = (u8, u8, u64, u64, &'a [u8], u64);
 
 const CONFIG: Configuration<LittleEndian, Fixint> =
     bincode::config::standard().with_little_endian().with_fixed_int_encoding();
@@ -104,9 +110,9 @@ fn push_header(
     lineage: &Lineage,
     attributes: usize,
 ) {
-    let lineage = lineage.to_bytes();
+    let (writes, stamps) = (lineage.writes(), lineage.to_bytes());
     let header: Header<'_> =
-        (VERSION, kind, deadline.as_millis(), created.as_millis(), &lineage, attributes as u64);
+        (VERSION, kind, deadline.as_millis(), created.as_millis(), writes, &stamps, attributes as u64);
     push(frame, header);
 }
 
@@ -117,15 +123,9 @@ fn push(frame: &mut Vec<u8>, part: impl bincode::Encode) {
 
 /// Decodes a frame. Values share memory with `frame`.
 pub fn decode(frame: &Bytes) -> Result<Stored, FrameError> {
-    match frame.first() {
-        Some(&VERSION) => {}
-        Some(&version) if version > VERSION => return Err(FrameError::Newer { version }),
-        Some(_) | None => return Err(FrameError::Malformed),
-    }
-    let (header, mut position) =
-        bincode::borrow_decode_from_slice::<Header<'_>, _>(frame, CONFIG).map_err(malformed)?;
-    let (_, kind, deadline, created, lineage, count) = header;
-    let lineage = Lineage::from_bytes(lineage).ok_or(FrameError::Malformed)?;
+    let (header, mut position) = header_of(frame)?;
+    let (_, kind, deadline, created, writes, stamps, count) = header;
+    let lineage = Lineage::from_parts(writes, stamps).ok_or(FrameError::Malformed)?;
     let deadline = Timestamp::from_millis(deadline);
     // No frame has more attributes than room for their lengths, whatever its count says.
     let most = frame.len() / attribute_size(0, 0);
@@ -147,6 +147,22 @@ pub fn decode(frame: &Bytes) -> Result<Stored, FrameError> {
         }
         TOMBSTONE if count == 0 => Ok(Stored::Tombstone(Tombstone { lineage, deadline })),
         _ => Err(FrameError::Malformed),
+    }
+}
+
+/// The header, of whatever version, and where it ends.
+fn header_of(frame: &[u8]) -> Result<(Header<'_>, usize), FrameError> {
+    match frame.first() {
+        Some(&VERSION) => bincode::borrow_decode_from_slice(frame, CONFIG).map_err(malformed),
+        Some(1) => {
+            let (header, position): (HeaderOfVersion1<'_>, usize) =
+                bincode::borrow_decode_from_slice(frame, CONFIG).map_err(malformed)?;
+            let (version, kind, deadline, created, stamps, count) = header;
+            let writes = (stamps.len() / 16) as u64;
+            Ok(((version, kind, deadline, created, writes, stamps, count), position))
+        }
+        Some(&version) if version > VERSION => Err(FrameError::Newer { version }),
+        Some(_) | None => Err(FrameError::Malformed),
     }
 }
 

@@ -4,7 +4,7 @@
 //! language (a script, a condition, a compare-and-set), and the conformance suite compares them.
 
 use crate::clock::Timestamp;
-use crate::record::{Record, Stored};
+use crate::record::{Record, Standing, Stored};
 use crate::stamp::Stamp;
 use crate::write::{On, Write};
 
@@ -88,26 +88,29 @@ pub enum InstallVerdict {
     Refused,
 }
 
-/// Decides whether `new` may be put in the place of what is `stored`, which the caller expects to be `over` (S17).
+/// Decides whether `new` may be put in the place of what is `stored`, which the caller expects to be exactly `over`
+/// (S17): a touch in between is a difference, too, so that no installation undoes one.
 ///
 /// What has passed its deadline counts as nothing. An installation that has already happened is recognised by its
-/// lineage, so that a retry is safe.
+/// lineage, so that a retry is safe; it may have been extended since.
 pub fn judge_install(
     now: Timestamp,
     stored: Option<&Stored>,
-    over: Option<Stamp>,
+    over: Option<Standing>,
     new: &Stored,
 ) -> InstallVerdict {
     let standing = stored.filter(|stored| !stored.is_over(now));
-    if standing.map(Stored::head) == over {
+    if standing.map(Stored::standing) == over {
         return InstallVerdict::Apply;
     }
-    let same_kind = matches!(
-        (standing, new),
-        (Some(Stored::Record(_)), Stored::Record(_)) | (Some(Stored::Tombstone(_)), Stored::Tombstone(_))
-    );
-    if same_kind && standing.map(Stored::lineage) == Some(new.lineage()) {
-        return InstallVerdict::Repeated;
-    }
-    InstallVerdict::Refused
+    let happened = match (standing, new) {
+        (Some(Stored::Record(old)), Stored::Record(new)) => {
+            old.lineage == new.lineage && old.deadline >= new.deadline
+        }
+        (Some(Stored::Tombstone(old)), Stored::Tombstone(new)) => {
+            old.lineage == new.lineage && old.deadline >= new.deadline
+        }
+        _ => false,
+    };
+    if happened { InstallVerdict::Repeated } else { InstallVerdict::Refused }
 }

@@ -38,7 +38,7 @@ pub use ext::SessionStoreExt;
 pub use id::{SESSION_ID_LENGTH, SESSION_KEY_LENGTH, SessionId, SessionKey};
 pub use judge::{InstallVerdict, Verdict, judge, judge_install, judge_touch};
 pub use memory::{DEFAULT_MAX_BYTES, DEFAULT_MAX_SESSIONS, Memory};
-pub use record::{Attributes, Record, Stored, Tombstone};
+pub use record::{Attributes, Record, Standing, Stored, Tombstone};
 #[cfg(feature = "axum")]
 pub use session::MissingSessionLayer;
 pub use session::{
@@ -46,6 +46,6 @@ pub use session::{
     DEFAULT_MAX_SESSION_BYTES, DEFAULT_TOUCH_SHARE, FailurePolicy, PolicyError, Session, SessionError,
     SessionPolicy,
 };
-pub use stamp::{LINEAGE_DEPTH, Lineage, Stamp};
+pub use stamp::{Age, LINEAGE_DEPTH, Lineage, Stamp};
 pub use store::{Freshness, InstallAnswer, SaveAnswer, SessionStore};
 pub use write::{Deadline, Delta, Loaded, On, Token, Write};

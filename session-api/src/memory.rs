@@ -12,8 +12,7 @@ use crate::error::{Error, ErrorKind, Operation};
 use crate::frame;
 use crate::id::SessionKey;
 use crate::judge::{InstallVerdict, Verdict, judge, judge_install, judge_touch};
-use crate::record::{Record, Stored};
-use crate::stamp::Stamp;
+use crate::record::{Record, Standing, Stored};
 use crate::store::{Freshness, InstallAnswer, SaveAnswer, SessionStore};
 use crate::write::{Loaded, Write};
 
@@ -225,7 +224,7 @@ impl SessionStore for Memory {
     async fn install(
         &self,
         key: &SessionKey,
-        over: Option<Stamp>,
+        over: Option<Standing>,
         new: &Stored,
     ) -> Result<InstallAnswer, Error> {
         let now = self.clock.now();
@@ -254,6 +253,7 @@ mod tests {
 
     use super::*;
     use crate::clock::ManualClock;
+    use crate::stamp::Stamp;
     use crate::write::{Deadline, Delta, On};
 
     fn create(number: u8, now: Timestamp) -> (SessionKey, Write) {

@@ -13,7 +13,7 @@ use crate::write::{Delta, Write};
 pub type Attributes = BTreeMap<String, Bytes>;
 
 /// One session as it stands: its attributes and who wrote them last, when it began and when it ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Record {
     /// Names and values, each value encoded on its own (see [`Codec`](crate::Codec)).
     pub attributes: Attributes,
@@ -48,6 +48,11 @@ impl Record {
         self.lineage.head()
     }
 
+    /// What a store says of itself when it holds exactly this.
+    pub const fn standing(&self) -> Standing {
+        Standing { head: self.head(), deadline: self.deadline }
+    }
+
     /// Whether the session is alive at `now`. At its deadline it is not (I4).
     pub fn is_live(&self, now: Timestamp) -> bool {
         now < self.deadline
@@ -62,7 +67,7 @@ impl Record {
 /// What remains of a destroyed session where an absence would not be enough: proof that it is gone.
 ///
 /// `load`, `save` and `touch` see a tombstone as nothing alive, and a create over one is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Tombstone {
     /// The writes up to and including the burial.
     pub lineage: Lineage,
@@ -70,8 +75,19 @@ pub struct Tombstone {
     pub deadline: Timestamp,
 }
 
+/// Exactly what is stored, without its content: the newest write, and until when it stands.
+///
+/// A touch moves the deadline and not the head, so that only both together say that nothing has happened in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Standing {
+    /// The stamp of the newest write.
+    pub head: Stamp,
+    /// When the session ends, or until when the tombstone stands.
+    pub deadline: Timestamp,
+}
+
 /// What lies under a key: a record, or the tombstone of one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Stored {
     /// A session, alive until its deadline.
     Record(Record),
@@ -99,6 +115,11 @@ impl Stored {
             Self::Record(record) => record.deadline,
             Self::Tombstone(tombstone) => tombstone.deadline,
         }
+    }
+
+    /// What a store says of itself when it holds exactly this.
+    pub const fn standing(&self) -> Standing {
+        Standing { head: self.head(), deadline: self.deadline() }
     }
 
     /// Whether `now` has reached the deadline: what is stored then means nothing any more.

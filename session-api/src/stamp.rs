@@ -41,14 +41,29 @@ impl fmt::Debug for Stamp {
     }
 }
 
-/// The newest stamps of a record, newest first: never empty, never more than [`LINEAGE_DEPTH`].
+/// Who wrote a record: how many writes there have been, and the stamps of the newest, newest first (never none, never
+/// more than [`LINEAGE_DEPTH`]).
 ///
-/// Stores keep it as one opaque field. It also orders copies: if the head of one copy occurs in the lineage of
-/// another, the other is at least as new.
-#[derive(Clone, PartialEq, Eq)]
+/// Stores keep it as it is. It also orders copies of one session, see [`Lineage::age`]: the stamps tell whose writes a
+/// copy holds, which a count cannot, and the count tells how far a copy is behind once the stamps no longer reach.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Lineage {
+    writes: u64,
     length: usize,
     stamps: [Stamp; LINEAGE_DEPTH],
+}
+
+/// How one copy of a session compares with another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Age {
+    /// The same writes.
+    Same,
+    /// It holds every write of the other, and more.
+    Newer,
+    /// The other holds every write of it, and more.
+    Older,
+    /// Each holds a write that the other lacks.
+    Diverged,
 }
 
 impl Lineage {
@@ -56,12 +71,17 @@ impl Lineage {
     pub const fn new(first: Stamp) -> Self {
         let mut stamps = [Stamp([0; 16]); LINEAGE_DEPTH];
         stamps[0] = first;
-        Self { length: 1, stamps }
+        Self { writes: 1, length: 1, stamps }
     }
 
     /// The newest stamp: the version of the record.
     pub const fn head(&self) -> Stamp {
         self.stamps[0]
+    }
+
+    /// How many writes made the record, from its creation on.
+    pub const fn writes(&self) -> u64 {
+        self.writes
     }
 
     /// The stamps, newest first.
@@ -86,18 +106,55 @@ impl Lineage {
         let mut stamps = [stamp; LINEAGE_DEPTH];
         stamps[1..].copy_from_slice(&self.stamps[..LINEAGE_DEPTH - 1]);
         let length = (self.length + 1).min(LINEAGE_DEPTH);
-        Self { length, stamps }
+        Self { writes: self.writes.saturating_add(1), length, stamps }
     }
 
-    /// The stored form: 16 bytes a stamp, newest first.
+    /// Compares two copies of one session.
+    ///
+    /// A copy whose head the other remembers is older. If neither remembers the other's head they have diverged, unless
+    /// one is so many writes behind that no lineage reaches back to it: then the one with more writes counts as newer.
+    ///
+    /// ```
+    /// use holdover_api::{Age, Lineage, Stamp};
+    ///
+    /// let stamp = |number| Stamp::from_bytes([number; 16]);
+    /// let base = Lineage::new(stamp(1));
+    /// assert_eq!(base.pushed(stamp(2)).age(&base), Age::Newer);
+    /// assert_eq!(base.pushed(stamp(2)).age(&base.pushed(stamp(3))), Age::Diverged);
+    /// ```
+    pub fn age(&self, other: &Self) -> Age {
+        if self.head() == other.head() {
+            return Age::Same;
+        }
+        let remembers = |one: &Self, head| one.stamps()[1..].contains(&head);
+        match (remembers(self, other.head()), remembers(other, self.head())) {
+            (true, false) => return Age::Newer,
+            (false, true) => return Age::Older,
+            // A stamp occurs once in a history, so that both would be damage: treated as a divergence.
+            (true, true) => return Age::Diverged,
+            (false, false) => {}
+        }
+        let reach = LINEAGE_DEPTH as u64;
+        if self.writes >= other.writes.saturating_add(reach) {
+            Age::Newer
+        } else if other.writes >= self.writes.saturating_add(reach) {
+            Age::Older
+        } else {
+            Age::Diverged
+        }
+    }
+
+    /// The stored form of the stamps: 16 bytes each, newest first.
     pub fn to_bytes(&self) -> Vec<u8> {
         self.stamps().iter().flat_map(|stamp| *stamp.as_bytes()).collect()
     }
 
-    /// Reads the stored form; nothing unless it holds 1 to [`LINEAGE_DEPTH`] whole stamps.
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    /// Reads the stored form: a count of writes, and 1 to [`LINEAGE_DEPTH`] whole stamps, not more than writes; else
+    /// nothing.
+    pub fn from_parts(writes: u64, bytes: &[u8]) -> Option<Self> {
         let (chunks, rest) = bytes.as_chunks::<16>();
-        if !rest.is_empty() || chunks.is_empty() || chunks.len() > LINEAGE_DEPTH {
+        let fits = rest.is_empty() && !chunks.is_empty() && chunks.len() <= LINEAGE_DEPTH;
+        if !fits || writes < chunks.len() as u64 {
             return None;
         }
         let mut lineage = Self::new(Stamp(chunks[0]));
@@ -105,6 +162,7 @@ impl Lineage {
             *slot = Stamp(*chunk);
         }
         lineage.length = chunks.len();
+        lineage.writes = writes;
         Some(lineage)
     }
 }
@@ -140,9 +198,31 @@ mod tests {
     #[test]
     fn the_stored_form_round_trips_and_refuses_the_rest() {
         let lineage = Lineage::new(stamp(1)).pushed(stamp(2)).pushed(stamp(3));
-        assert_eq!(Lineage::from_bytes(&lineage.to_bytes()), Some(lineage));
+        assert_eq!(Lineage::from_parts(3, &lineage.to_bytes()), Some(lineage.clone()));
+        assert_eq!(Lineage::from_parts(2, &lineage.to_bytes()), None, "more stamps than writes");
         for length in [0, 1, 15, 17, 16 * 9] {
-            assert_eq!(Lineage::from_bytes(&vec![7; length]), None, "{length} bytes");
+            assert_eq!(Lineage::from_parts(99, &vec![7; length]), None, "{length} bytes");
         }
+    }
+
+    #[test]
+    fn a_copy_that_is_behind_is_older_however_far() {
+        let base = Lineage::new(stamp(0));
+        let mut ahead = base.clone();
+        for number in 1..=30 {
+            ahead = ahead.pushed(stamp(number));
+            assert_eq!((ahead.age(&base), base.age(&ahead)), (Age::Newer, Age::Older), "{number} writes");
+        }
+        assert_eq!(ahead.writes(), 31);
+        assert_eq!(ahead.age(&ahead.clone()), Age::Same);
+    }
+
+    #[test]
+    fn copies_that_were_written_apart_have_diverged() {
+        let base = Lineage::new(stamp(0)).pushed(stamp(1));
+        let (one, other) = (base.pushed(stamp(2)), base.pushed(stamp(3)).pushed(stamp(4)));
+        assert_eq!((one.age(&other), other.age(&one)), (Age::Diverged, Age::Diverged));
+        let unrelated = Lineage::new(stamp(9));
+        assert_eq!(unrelated.age(&base), Age::Diverged);
     }
 }

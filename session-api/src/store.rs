@@ -8,7 +8,7 @@ use crate::capabilities::Capabilities;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::id::SessionKey;
-use crate::record::Stored;
+use crate::record::{Standing, Stored};
 use crate::stamp::Stamp;
 use crate::write::{Loaded, Write};
 
@@ -120,7 +120,8 @@ pub trait SessionStore: fmt::Display + fmt::Debug + Send + Sync + 'static {
     /// - S16: never changes anything.
     async fn inspect(&self, key: &SessionKey) -> Result<Option<Stored>, Error>;
 
-    /// Stores exactly `new`, lineage included, if and only if exactly `over` is stored: nothing, or a head.
+    /// Stores exactly `new`, lineage included, if and only if exactly `over` is stored: nothing, or this head with this
+    /// deadline.
     ///
     /// For the repair of a copy, burial, moving between stores, import.
     ///
@@ -129,7 +130,7 @@ pub trait SessionStore: fmt::Display + fmt::Debug + Send + Sync + 'static {
     async fn install(
         &self,
         key: &SessionKey,
-        over: Option<Stamp>,
+        over: Option<Standing>,
         new: &Stored,
     ) -> Result<InstallAnswer, Error>;
 }

@@ -23,7 +23,7 @@ use crate::stamp::Stamp;
 /// delta.apply(&mut attributes);
 /// assert_eq!(attributes.keys().collect::<Vec<_>>(), ["kept", "new"]);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Delta {
     clear: bool,
     set: BTreeMap<String, Bytes>,
@@ -103,7 +103,7 @@ impl Delta {
 }
 
 /// What a write stands on. None of them creates what is not alive, save `Absent`, which creates what is not there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum On {
     /// Nothing: the write creates the session, which began at `created` (earlier than now if an id is renewed).
     Absent {
@@ -117,7 +117,7 @@ pub enum On {
 }
 
 /// How a write moves the deadline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Deadline {
     /// Not before this moment: a later deadline that is already there stays (a slow node's clock must not shorten a
     /// lease).

@@ -25,28 +25,39 @@ fn record() -> Record {
 
 fn tombstone() -> Tombstone {
     let deadline = Timestamp::from_millis(1_790_001_800_123);
-    Tombstone { lineage: Lineage::new(Stamp::from_bytes([7; 16])), deadline }
+    let stamps: Vec<u8> = (1..=8).rev().flat_map(|number| [number; 16]).collect();
+    Tombstone { lineage: Lineage::from_parts(300, &stamps).unwrap(), deadline }
 }
 
 #[test]
-fn version_1_records_are_read_and_written_as_ever() {
+fn version_1_is_read_as_ever() {
+    assert_eq!(frame::decode(&golden("record-v1.bin")), Ok(Stored::Record(record())));
+    let lineage = Lineage::new(Stamp::from_bytes([7; 16]));
+    let deadline = tombstone().deadline;
+    let buried = Stored::Tombstone(Tombstone { lineage, deadline });
+    assert_eq!(frame::decode(&golden("tombstone-v1.bin")), Ok(buried));
+}
+
+#[test]
+fn version_2_records_are_read_and_written_as_ever() {
     let stored = Stored::Record(record());
-    assert_eq!(frame::decode(&golden("record-v1.bin")), Ok(stored.clone()));
-    assert_eq!(frame::encode(&stored), golden("record-v1.bin"));
+    assert_eq!(frame::decode(&golden("record-v2.bin")), Ok(stored.clone()));
+    assert_eq!(frame::encode(&stored), golden("record-v2.bin"));
 }
 
 #[test]
-fn version_1_tombstones_are_read_and_written_as_ever() {
+fn version_2_tombstones_are_read_and_written_as_ever() {
     let stored = Stored::Tombstone(tombstone());
-    assert_eq!(frame::decode(&golden("tombstone-v1.bin")), Ok(stored.clone()));
-    assert_eq!(frame::encode(&stored), golden("tombstone-v1.bin"));
+    assert_eq!(frame::decode(&golden("tombstone-v2.bin")), Ok(stored.clone()));
+    assert_eq!(frame::encode(&stored), golden("tombstone-v2.bin"));
 }
 
 #[test]
 fn the_offsets_that_scripts_rely_on_hold() {
-    let frame = golden("record-v1.bin");
+    let frame = golden("record-v2.bin");
     let deadline = u64::from_le_bytes(frame[frame::DEADLINE_OFFSET..][..8].try_into().unwrap());
     assert_eq!(deadline, 1_790_001_800_123);
+    assert_eq!(frame[frame::WRITES_OFFSET..][..8], 2_u64.to_le_bytes());
     assert_eq!(frame[frame::LINEAGE_LENGTH_OFFSET..][..8], 32_u64.to_le_bytes());
     assert_eq!(frame[frame::HEAD_OFFSET..][..16], [0xAB; 16]);
 }

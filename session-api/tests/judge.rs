@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use holdover_api::{
     Attributes, Clock, Deadline, Delta, Freshness, InstallAnswer, InstallVerdict, Lineage, ManualClock,
-    Memory, On, Record, SaveAnswer, SessionKey, SessionStore, Stamp, Stored, Timestamp, Tombstone, Verdict,
-    Write, judge, judge_install, judge_touch,
+    Memory, On, Record, SaveAnswer, SessionKey, SessionStore, Stamp, Standing, Stored, Timestamp, Tombstone,
+    Verdict, Write, judge, judge_install, judge_touch,
 };
 use proptest::prelude::{Just, Strategy, any, prop, prop_oneof};
 use proptest::{prop_assert, prop_assert_eq, proptest};
@@ -156,17 +156,27 @@ fn an_installation_stands_on_exactly_what_it_expects() {
     let grave = tombstone(at(2_000));
     let verdict = |stored: Option<&Stored>, over, new: &Stored| judge_install(NOW, stored, over, new);
 
+    let standing = |head| Some(Standing { head: stamp(head), deadline: at(2_000) });
+
     assert_eq!(verdict(None, None, &live), InstallVerdict::Apply);
     assert_eq!(verdict(Some(&dead), None, &live), InstallVerdict::Apply, "expired is nothing");
-    assert_eq!(verdict(Some(&dead), Some(stamp(3)), &live), InstallVerdict::Refused);
-    assert_eq!(verdict(None, Some(stamp(3)), &live), InstallVerdict::Refused);
+    assert_eq!(verdict(Some(&dead), standing(3), &live), InstallVerdict::Refused);
+    assert_eq!(verdict(None, standing(3), &live), InstallVerdict::Refused);
     assert_eq!(verdict(Some(&live), None, &other), InstallVerdict::Refused);
-    assert_eq!(verdict(Some(&live), Some(stamp(2)), &other), InstallVerdict::Refused);
-    assert_eq!(verdict(Some(&live), Some(stamp(3)), &other), InstallVerdict::Apply);
-    assert_eq!(verdict(Some(&live), Some(stamp(3)), &grave), InstallVerdict::Apply);
-    assert_eq!(verdict(Some(&grave), Some(stamp(3)), &live), InstallVerdict::Apply);
+    assert_eq!(verdict(Some(&live), standing(2), &other), InstallVerdict::Refused);
+    assert_eq!(verdict(Some(&live), standing(3), &other), InstallVerdict::Apply);
+    assert_eq!(verdict(Some(&live), standing(3), &grave), InstallVerdict::Apply);
+    assert_eq!(verdict(Some(&grave), standing(3), &live), InstallVerdict::Apply);
     assert_eq!(verdict(Some(&live), None, &live), InstallVerdict::Repeated);
-    assert_eq!(verdict(Some(&live), Some(stamp(2)), &live), InstallVerdict::Repeated);
+    assert_eq!(verdict(Some(&live), standing(2), &live), InstallVerdict::Repeated);
+    let touched = Stored::Record(record(at(2_500)));
+    assert_eq!(verdict(Some(&touched), standing(3), &other), InstallVerdict::Refused, "touched since");
+    assert_eq!(
+        verdict(Some(&touched), standing(2), &live),
+        InstallVerdict::Repeated,
+        "installed, then touched"
+    );
+    assert_eq!(verdict(Some(&live), standing(2), &touched), InstallVerdict::Refused, "not extended yet");
     let other_kind = Stored::Tombstone(Tombstone { lineage: live.lineage().clone(), deadline: at(2_000) });
     assert_eq!(verdict(Some(&live), None, &other_kind), InstallVerdict::Refused);
 }
@@ -178,7 +188,8 @@ enum Step {
     Save(Write),
     Touch(u64),
     Delete,
-    Install(Option<Stamp>, Stored),
+    /// Over what is stored at the time, or over something else.
+    Install(Option<Option<Standing>>, Stored),
 }
 
 fn any_stamp() -> impl Strategy<Value = Stamp> {
@@ -224,6 +235,11 @@ fn any_stored() -> impl Strategy<Value = Stored> {
     })
 }
 
+fn any_over() -> impl Strategy<Value = Option<Option<Standing>>> {
+    let any_standing = (any_stamp(), any_moment()).prop_map(|(head, deadline)| Standing { head, deadline });
+    prop_oneof![Just(None), Just(Some(None)), any_standing.prop_map(|standing| Some(Some(standing)))]
+}
+
 fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         1 => (0_u64..400).prop_map(Step::Pass),
@@ -231,7 +247,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         6 => any_write().prop_map(Step::Save),
         1 => (0_u64..3_000).prop_map(Step::Touch),
         1 => Just(Step::Delete),
-        1 => (prop::option::of(any_stamp()), any_stored()).prop_map(|(over, new)| Step::Install(over, new)),
+        1 => (any_over(), any_stored()).prop_map(|(over, new)| Step::Install(over, new)),
     ]
 }
 
@@ -286,6 +302,8 @@ proptest! {
                     model.remove(&key);
                 }
                 Step::Install(over, new) => {
+                    let standing = model.get(&key).filter(|stored| !stored.is_over(now)).map(Stored::standing);
+                    let over = over.unwrap_or(standing);
                     let verdict = judge_install(now, model.get(&key), over, &new);
                     let answer = runtime.block_on(store.install(&key, over, &new)).unwrap();
                     let installed = matches!(answer, InstallAnswer::Installed);

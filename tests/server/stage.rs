@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use holdover::api::{
-    Capabilities, DEFAULT_MAX_SESSION_BYTES, Freshness, InstallAnswer, Loaded, SaveAnswer, SessionKey, Stamp,
-    Stored, SystemClock, Write,
+    Capabilities, DEFAULT_MAX_SESSION_BYTES, Freshness, InstallAnswer, Loaded, SaveAnswer, SessionKey,
+    Standing, Stored, SystemClock, Write,
 };
 use holdover::{Error, Memory, SessionLayerBuilder, SessionStore, Timestamp};
 #[cfg(feature = "redis")]
@@ -228,7 +228,7 @@ impl SessionStore for TouchGate {
     async fn install(
         &self,
         key: &SessionKey,
-        over: Option<Stamp>,
+        over: Option<Standing>,
         new: &Stored,
     ) -> Result<InstallAnswer, Error> {
         self.store.install(key, over, new).await

@@ -232,7 +232,7 @@ fn record_of_hash(value: &Value) -> Record {
     let moment = |at: usize| Timestamp::from_millis(number(at) as u64);
     Record {
         attributes,
-        lineage: Lineage::from_bytes(&meta[24..]).expect("a lineage"),
+        lineage: Lineage::from_parts((meta.len() / 16) as u64, &meta[24..]).expect("a lineage"),
         created: moment(8),
         deadline: moment(0),
     }

@@ -1,7 +1,7 @@
 //! Merging a write into the frame that a load brought, so that the server usually has nothing to merge.
 
 use bytes::Bytes;
-use holdover_api::frame::{self, CREATED_OFFSET, HEAD_OFFSET, LINEAGE_LENGTH_OFFSET, RECORD};
+use holdover_api::frame::{self, CREATED_OFFSET, HEAD_OFFSET, LINEAGE_LENGTH_OFFSET, RECORD, WRITES_OFFSET};
 use holdover_api::{Lineage, On, Timestamp, Write};
 
 /// The frame that results if the base is still what is stored; `added` holds the attributes set. The script sees by
@@ -16,7 +16,8 @@ pub(super) fn over(base: &Bytes, write: &Write, added: &[u8], max_bytes: usize) 
     }
     let lineage_bytes = usize::try_from(number_at(base, LINEAGE_LENGTH_OFFSET)?).ok()?;
     let body_at = HEAD_OFFSET.checked_add(lineage_bytes)?;
-    let lineage = Lineage::from_bytes(base.get(HEAD_OFFSET..body_at)?)?;
+    let writes = number_at(base, WRITES_OFFSET)?;
+    let lineage = Lineage::from_parts(writes, base.get(HEAD_OFFSET..body_at)?)?;
     let stands_on_base = match write.on {
         On::Absent { .. } => false,
         On::Live => true,
@@ -27,13 +28,15 @@ pub(super) fn over(base: &Bytes, write: &Write, added: &[u8], max_bytes: usize) 
     }
     let old_deadline = Timestamp::from_millis(number_at(base, frame::DEADLINE_OFFSET)?);
     let deadline = write.deadline.over(old_deadline);
-    let pushed = lineage.pushed(write.stamp).to_bytes();
+    let pushed = lineage.pushed(write.stamp);
+    let stamps = pushed.to_bytes();
     let mut merged = Vec::with_capacity(base.len() + 16 + added.len());
     merged.extend_from_slice(&[frame::VERSION, RECORD]);
     merged.extend_from_slice(&deadline.as_millis().to_le_bytes());
-    merged.extend_from_slice(base.get(CREATED_OFFSET..LINEAGE_LENGTH_OFFSET)?);
-    merged.extend_from_slice(&(pushed.len() as u64).to_le_bytes());
-    merged.extend_from_slice(&pushed);
+    merged.extend_from_slice(base.get(CREATED_OFFSET..WRITES_OFFSET)?);
+    merged.extend_from_slice(&pushed.writes().to_le_bytes());
+    merged.extend_from_slice(&(stamps.len() as u64).to_le_bytes());
+    merged.extend_from_slice(&stamps);
     let count_at = merged.len();
     merged.extend_from_slice(&[0; 8]);
     let kept = if write.delta.clears() { 0 } else { keep(base, body_at, write, &mut merged)? };

@@ -9,11 +9,11 @@ local added_frame, merged = ARGV[2], ARGV[3]
 -- the new lineage remembers), then it is all done.
 if merged ~= '' then
   local header = redis.call('GETRANGE', KEYS[1], 0, HEADER + 127)
-  local known = number_at(merged, 19) - 16
-  if #header >= HEADER + 16 and string.byte(header, 1) == 1 and string.byte(header, 2) == RECORD
+  local known = number_at(merged, 27) - 16
+  if #header >= HEADER + 16 and string.byte(header, 1) == VERSION and string.byte(header, 2) == RECORD
     and string.sub(header, 11, 18) == string.sub(merged, 11, 18)
     and string.sub(header, HEADER + 1, HEADER + known) == string.sub(merged, HEADER + 17, HEADER + 16 + known)
-    and (known == 112 or number_at(header, 19) == known) then
+    and (known == 112 or number_at(header, 27) == known) then
     local deadline = number_at(header, 3)
     if deadline > now then
       if deadline > moment and not exactly then
@@ -26,14 +26,14 @@ if merged ~= '' then
   end
 end
 
-local frame = redis.call('GET', KEYS[1])
+local frame = stored()
 local kind, deadline, lineage
 if frame then
   kind, deadline, lineage = open(frame)
   if not kind then return 'X' .. string.sub(frame, 1, 1) end
 end
 
-local previous, kept, kept_bytes, pieces = '', 0, 0, { '' }
+local previous, writes, kept, kept_bytes, pieces = '', 1, 0, 0, { '' }
 if not frame or deadline <= now then
   if on ~= 'A' then return 'G' end
   lineage, deadline = stamp, moment
@@ -57,6 +57,7 @@ else
   kept, kept_bytes = keep(frame, #lineage, dropped, pieces)
   if not kept then return 'X' .. string.sub(frame, 1, 1) end
   if clear then kept, kept_bytes, pieces = 0, 0, { '' } end
+  writes = number_at(frame, 19) + 1
   lineage = stamp .. string.sub(lineage, 1, 112)
   created = string.sub(frame, 11, 18)
   if exactly or moment > deadline then deadline = moment end
@@ -64,7 +65,8 @@ end
 
 if HEADER + #lineage + 8 + kept_bytes + added_bytes > limit then return 'L' end
 pieces[1] = table.concat({
-  struct.pack('<BB', 1, RECORD), bytes_of(deadline), created, bytes_of(#lineage), lineage, bytes_of(kept + added),
+  struct.pack('<BB', VERSION, RECORD), bytes_of(deadline), created, bytes_of(writes), bytes_of(#lineage), lineage,
+  bytes_of(kept + added),
 })
 pieces[#pieces + 1] = added_frame
 put(now, deadline, table.concat(pieces))

@@ -19,7 +19,7 @@
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use holdover_api::{Deadline, On, Stamp, Stored, Timestamp, Write, frame};
+use holdover_api::{Deadline, On, Stamp, Standing, Stored, Timestamp, Write, frame};
 use redis::{Cmd, Script};
 
 use super::merge;
@@ -126,12 +126,17 @@ pub(super) fn touch_arguments(deadline: Timestamp, now: Timestamp) -> Vec<Vec<u8
     vec![packed]
 }
 
-/// What `install.lua` is asked: now, the expected head or nothing, and the new frame.
-pub(super) fn install_arguments(over: Option<Stamp>, new: &Stored, now: Timestamp) -> Vec<Vec<u8>> {
+/// What `install.lua` is asked: now, the expected head and deadline or nothing, and the new frame.
+pub(super) fn install_arguments(over: Option<Standing>, new: &Stored, now: Timestamp) -> Vec<Vec<u8>> {
     let mut packed = Vec::with_capacity(8);
     push_moment(&mut packed, now);
-    let expected = over.map(|head| head.as_bytes().to_vec()).unwrap_or_default();
+    let expected = over.map(expected).unwrap_or_default();
     vec![packed, expected, frame::encode(new)]
+}
+
+/// The head and the deadline as a frame holds them.
+fn expected(over: Standing) -> Vec<u8> {
+    [over.head.as_bytes(), &over.deadline.as_millis().to_le_bytes()[..]].concat()
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a timestamp is far below 2^53")]

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use holdover_api::frame::{self, FrameError};
 use holdover_api::{
     Capabilities, CheapReads, Clock, Error, ErrorKind, Expiry, Freshness, InstallAnswer, Loaded, Operation,
-    SESSION_KEY_LENGTH, SaveAnswer, SessionKey, SessionStore, Stamp, Stored, Survives, Timestamp, Token,
-    Write, Writes,
+    SESSION_KEY_LENGTH, SaveAnswer, SessionKey, SessionStore, Stamp, Standing, Stored, Survives, Timestamp,
+    Token, Write, Writes,
 };
 use redis::{Cmd, Value};
 use std::time::Duration;
@@ -223,7 +223,7 @@ impl SessionStore for Redis {
     async fn install(
         &self,
         key: &SessionKey,
-        over: Option<Stamp>,
+        over: Option<Standing>,
         new: &Stored,
     ) -> Result<InstallAnswer, Error> {
         let operation = Operation::Install;

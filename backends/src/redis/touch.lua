@@ -1,7 +1,8 @@
 -- `judge_touch` of holdover-api, and the store: the deadline is patched in place, nothing else is written.
 
 local now, moment = struct.unpack('<dd', ARGV[1])
-local frame = redis.call('GET', KEYS[1])
+-- The deadline stands at the same place in every version.
+local frame = stored()
 if not frame then return 'N' end
 local kind, deadline, lineage = open(frame)
 if not kind or not keep(frame, #lineage) then return 'X' .. string.sub(frame, 1, 1) end

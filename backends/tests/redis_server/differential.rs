@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use holdover_api::{
     Clock, Deadline, Delta, Freshness, InstallAnswer, Lineage, Loaded, ManualClock, Memory, On, Record,
-    SaveAnswer, SessionKey, SessionStore, Stamp, Stored, SystemClock, Timestamp, Tombstone, Write,
+    SaveAnswer, SessionKey, SessionStore, Stamp, Standing, Stored, SystemClock, Timestamp, Tombstone, Write,
 };
 use holdover_conformance::servers::{self, Server};
 use holdover_conformance::{Random, SEED_VARIABLE, fresh_seed, parse_seed};
@@ -27,7 +27,7 @@ enum Operation {
     Delete,
     Save(Write, bool),
     Touch(Timestamp),
-    Install(Option<Stamp>, Stored),
+    Install(Option<Standing>, Stored),
 }
 
 /// What one sequence has in its hands.
@@ -167,7 +167,11 @@ impl Sequence {
     }
 
     fn installation(&mut self) -> Operation {
-        let over = if self.random.below(2) == 0 { None } else { Some(self.any_stamp()) };
+        let over = match (&self.last_stored, self.random.below(4)) {
+            (_, 0 | 1) | (None, 2) => None,
+            (Some(stored), 2) => Some(stored.standing()),
+            _ => Some(Standing { head: self.any_stamp(), deadline: self.moment() }),
+        };
         let new = match (&self.last_stored, self.random.below(4)) {
             (Some(stored), 0) => stored.clone(),
             (_, 1) => {

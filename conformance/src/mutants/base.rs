@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use std::sync::Arc;
-//! use holdover_api::{Stored, Timestamp, Verdict, Write, judge};
+//! use holdover_api::{Stored, Timestamp, Verdict, Write, judge, Standing};
 //! use holdover_conformance::mutants::{Flaw, Mutant, MutantHarness};
 //!
 //! /// Forgets that a write has happened before.
@@ -40,7 +40,7 @@ use bytes::Bytes;
 use holdover_api::frame::{self, FrameError};
 use holdover_api::{
     Capabilities, CheapReads, Clock, Error, ErrorKind, Expiry, Freshness, InstallAnswer, InstallVerdict,
-    Loaded, Operation, Record, SaveAnswer, SessionKey, SessionStore, Stamp, Stored, Survives, SystemClock,
+    Loaded, Operation, Record, SaveAnswer, SessionKey, SessionStore, Standing, Stored, Survives, SystemClock,
     Timestamp, Verdict, Write, Writes, judge, judge_install, judge_touch,
 };
 
@@ -82,7 +82,7 @@ pub trait Flaw: Send + Sync + 'static {
         &self,
         now: Timestamp,
         stored: Option<&Stored>,
-        over: Option<Stamp>,
+        over: Option<Standing>,
         new: &Stored,
     ) -> InstallVerdict {
         judge_install(now, stored, over, new)
@@ -154,7 +154,7 @@ pub trait Flaw: Send + Sync + 'static {
         &self,
         store: &Flawed,
         key: &SessionKey,
-        over: Option<Stamp>,
+        over: Option<Standing>,
         new: &Stored,
     ) -> Result<InstallAnswer, Error> {
         store.sound_install(key, over, new)
@@ -303,7 +303,7 @@ impl Flawed {
     pub fn sound_install(
         &self,
         key: &SessionKey,
-        over: Option<Stamp>,
+        over: Option<Standing>,
         new: &Stored,
     ) -> Result<InstallAnswer, Error> {
         let _turn = self.take_turn();
@@ -374,7 +374,7 @@ impl SessionStore for Flawed {
     async fn install(
         &self,
         key: &SessionKey,
-        over: Option<Stamp>,
+        over: Option<Standing>,
         new: &Stored,
     ) -> Result<InstallAnswer, Error> {
         self.flaw.install(self, key, over, new).await

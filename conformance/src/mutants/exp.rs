@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use holdover_api::{
     Clock, Deadline, Error, Freshness, InstallAnswer, Loaded, Operation, Record, SaveAnswer, SessionKey,
-    Stamp, Stored, SystemClock, Timestamp, Tombstone, Verdict, Write, judge, judge_touch,
+    Standing, Stored, SystemClock, Timestamp, Tombstone, Verdict, Write, judge, judge_touch,
 };
 use tokio::task::yield_now;
 
@@ -189,7 +189,7 @@ impl Flaw for ShortTombstone {
         &self,
         store: &Flawed,
         key: &SessionKey,
-        over: Option<Stamp>,
+        over: Option<Standing>,
         new: &Stored,
     ) -> Result<InstallAnswer, Error> {
         let Stored::Tombstone(tombstone) = new else {

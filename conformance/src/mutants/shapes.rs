@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use holdover_api::{
-    Attributes, Error, ErrorKind, InstallVerdict, Lineage, On, Operation, Record, SessionKey, Stamp, Stored,
-    Timestamp, Verdict, Write, judge, judge_install,
+    Attributes, Error, ErrorKind, InstallVerdict, Lineage, On, Operation, Record, SessionKey, Stamp,
+    Standing, Stored, Timestamp, Verdict, Write, judge, judge_install,
 };
 
 use super::base::{Flaw, Flawed};
@@ -72,7 +72,7 @@ impl Flaw for RetriedInstallRefused {
         &self,
         now: Timestamp,
         stored: Option<&Stored>,
-        over: Option<Stamp>,
+        over: Option<Standing>,
         new: &Stored,
     ) -> InstallVerdict {
         match judge_install(now, stored, over, new) {
@@ -90,7 +90,7 @@ impl Flaw for InstallsAlways {
         &self,
         _: Timestamp,
         _: Option<&Stored>,
-        _: Option<Stamp>,
+        _: Option<Standing>,
         _: &Stored,
     ) -> InstallVerdict {
         InstallVerdict::Apply

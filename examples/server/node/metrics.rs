@@ -9,7 +9,8 @@ use axum::Extension;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use holdover::api::{
-    Capabilities, Freshness, InstallAnswer, Loaded, Operation, SaveAnswer, SessionKey, Stamp, Stored, Write,
+    Capabilities, Freshness, InstallAnswer, Loaded, Operation, SaveAnswer, SessionKey, Standing, Stored,
+    Write,
 };
 use holdover::{Error, SessionStore, Timestamp};
 use prometheus_client::encoding::EncodeLabelSet;
@@ -178,7 +179,7 @@ impl SessionStore for Measured {
     async fn install(
         &self,
         key: &SessionKey,
-        over: Option<Stamp>,
+        over: Option<Standing>,
         new: &Stored,
     ) -> Result<InstallAnswer, Error> {
         let running = self.begin(Operation::Install);

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use holdover_api::{
     Capabilities, Clock, Committed, CookieChange, Error, ErrorKind, Freshness, InstallAnswer, Loaded,
     ManualClock, Memory, Operation, SaveAnswer, Session, SessionId, SessionKey, SessionPolicy, SessionStore,
-    Stamp, Stored, SystemClock, Timestamp, Write,
+    Standing, Stored, SystemClock, Timestamp, Write,
 };
 
 type Hook = Box<dyn FnMut(Operation) -> Result<(), Error> + Send>;
@@ -120,7 +120,7 @@ impl SessionStore for Spy {
     async fn install(
         &self,
         key: &SessionKey,
-        over: Option<Stamp>,
+        over: Option<Standing>,
         new: &Stored,
     ) -> Result<InstallAnswer, Error> {
         self.heard(Operation::Install)?;

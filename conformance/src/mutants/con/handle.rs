@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use holdover_api::{InstallVerdict, On, Record, Stamp, Stored, Timestamp, Verdict, Write, judge};
+use holdover_api::{InstallVerdict, On, Record, Standing, Stored, Timestamp, Verdict, Write, judge};
 
 use crate::mutants::{Flaw, Mutant};
 
@@ -78,7 +78,7 @@ impl Flaw for BuriesNothing {
         &self,
         now: Timestamp,
         stored: Option<&Stored>,
-        over: Option<Stamp>,
+        over: Option<Standing>,
         new: &Stored,
     ) -> InstallVerdict {
         match new {

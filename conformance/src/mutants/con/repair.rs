@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use holdover_api::frame::{self, FrameError};
 use holdover_api::{
-    Error, InstallAnswer, InstallVerdict, Lineage, Operation, Record, SessionKey, Stamp, Stored, Timestamp,
-    Verdict, Write, judge, judge_install,
+    Error, InstallAnswer, InstallVerdict, Lineage, Operation, Record, SessionKey, Stamp, Standing, Stored,
+    Timestamp, Verdict, Write, judge, judge_install,
 };
 
 use crate::mutants::shapes::{InstallsAlways, RetriedInstallRefused};
@@ -31,6 +31,12 @@ pub(super) fn mutants() -> Vec<Mutant> {
             "con-m51n",
             InstallsOverNothing,
             "an installation over a head is made where nothing is",
+            ["CON-51"]
+        ),
+        mutant!(
+            "con-m51d",
+            InstallsOverTouched,
+            "an installation does not notice a touch of what it replaces",
             ["CON-51"]
         ),
         mutant!(
@@ -75,7 +81,7 @@ pub(super) fn mutants() -> Vec<Mutant> {
 async fn install_as(
     store: &Flawed,
     key: &SessionKey,
-    over: Option<Stamp>,
+    over: Option<Standing>,
     new: &Stored,
     change: impl Fn(&mut Record, Option<&Stored>) + Send,
 ) -> Result<InstallAnswer, Error> {
@@ -97,7 +103,7 @@ impl Flaw for InstallsNewLineage {
         &self,
         store: &Flawed,
         key: &SessionKey,
-        over: Option<Stamp>,
+        over: Option<Standing>,
         new: &Stored,
     ) -> Result<InstallAnswer, Error> {
         install_as(store, key, over, new, |record, _| record.lineage = Lineage::new(record.head())).await
@@ -112,7 +118,7 @@ impl Flaw for InstallsDeadline {
         &self,
         store: &Flawed,
         key: &SessionKey,
-        over: Option<Stamp>,
+        over: Option<Standing>,
         new: &Stored,
     ) -> Result<InstallAnswer, Error> {
         install_as(store, key, over, new, |record, before| {
@@ -130,12 +136,28 @@ impl Flaw for InstallsOverNothing {
         &self,
         now: Timestamp,
         stored: Option<&Stored>,
-        over: Option<Stamp>,
+        over: Option<Standing>,
         new: &Stored,
     ) -> InstallVerdict {
         if stored.is_none() {
             return InstallVerdict::Apply;
         }
+        judge_install(now, stored, over, new)
+    }
+}
+
+struct InstallsOverTouched;
+
+impl Flaw for InstallsOverTouched {
+    fn judge_install(
+        &self,
+        now: Timestamp,
+        stored: Option<&Stored>,
+        over: Option<Standing>,
+        new: &Stored,
+    ) -> InstallVerdict {
+        let deadline = stored.map(Stored::deadline);
+        let over = over.map(|over| Standing { deadline: deadline.unwrap_or(over.deadline), ..over });
         judge_install(now, stored, over, new)
     }
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use holdover_api::{
     Capabilities, CheapReads, Clock, Delta, Error, ErrorKind, Expiry, Freshness, InstallAnswer, Loaded, On,
-    Operation, SaveAnswer, SessionKey, SessionStore, Stamp, Stored, Survives, Timestamp, Write, Writes,
-    pause, within,
+    Operation, SaveAnswer, SessionKey, SessionStore, Stamp, Standing, Stored, Survives, Timestamp, Write,
+    Writes, pause, within,
 };
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
@@ -280,7 +280,7 @@ impl SessionStore for WireStore {
     async fn install(
         &self,
         key: &SessionKey,
-        over: Option<Stamp>,
+        over: Option<Standing>,
         new: &Stored,
     ) -> Result<InstallAnswer, Error> {
         match self.ask(Operation::Install, Call::Install(*key, over, new.clone())).await {

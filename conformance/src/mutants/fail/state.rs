@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use holdover_api::{
     Clock, Error, ErrorKind, Freshness, InstallAnswer, Loaded, On, Operation, SaveAnswer, SessionKey,
-    SessionStore, Stamp, Stored, Survives, Timestamp, Token, Write,
+    SessionStore, Standing, Stored, Survives, Timestamp, Token, Write,
 };
 use tokio::sync::watch;
 
@@ -43,7 +43,7 @@ pub(super) enum Call {
     Touch(SessionKey, Timestamp),
     Delete(SessionKey),
     Inspect(SessionKey),
-    Install(SessionKey, Option<Stamp>, Stored),
+    Install(SessionKey, Option<Standing>, Stored),
     Lock(SessionKey),
     Unlock(SessionKey),
 }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use holdover_api::{
     Capabilities, Clock, CookieChange, DEFAULT_IDLE_TIMEOUT, Entropy, EntropyError, Error, Freshness,
     InstallAnswer, Loaded, OsEntropy, SaveAnswer, Session, SessionId, SessionKey, SessionPolicy,
-    SessionStore, Stamp, Stored, Timestamp, Write,
+    SessionStore, Standing, Stored, Timestamp, Write,
 };
 
 use super::always;
@@ -277,7 +277,7 @@ impl SessionStore for Counting {
     async fn install(
         &self,
         key: &SessionKey,
-        over: Option<Stamp>,
+        over: Option<Standing>,
         new: &Stored,
     ) -> Result<InstallAnswer, Error> {
         self.inner.install(key, over, new).await

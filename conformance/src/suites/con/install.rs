@@ -2,7 +2,7 @@
 
 use holdover_api::{
     Attributes, Deadline, Error, InstallAnswer, Lineage, On, Record, SaveAnswer, SessionKey, SessionStoreExt,
-    Stamp, Stored, Tombstone,
+    Standing, Stored, Tombstone,
 };
 
 use super::{always, gone, saved};
@@ -22,7 +22,7 @@ pub(super) fn cases() -> Vec<Case> {
             "CON-51",
             an_installation_stands_on_exactly_what_was_expected,
             always,
-            "S17: repair works from what it has seen; if that has changed, it must not win."
+            "S17: repair works from what it has seen; if that has changed, be it only by a touch, it must not win."
         ),
         case!(
             "CON-52",
@@ -53,7 +53,7 @@ fn failed(error: Error) -> Ending {
 async fn install(
     node: &Subject,
     key: &SessionKey,
-    over: Option<Stamp>,
+    over: Option<Standing>,
     new: &Stored,
 ) -> Result<InstallAnswer, Ending> {
     node.store.install(key, over, new).await.map_err(failed)
@@ -71,7 +71,7 @@ fn installed(answer: &InstallAnswer, what: &str) -> Result<(), Ending> {
 async fn refused(
     node: &Subject,
     key: &SessionKey,
-    over: Option<Stamp>,
+    over: Option<Standing>,
     new: &Stored,
     what: &str,
 ) -> Result<(), Ending> {
@@ -121,7 +121,7 @@ async fn an_installation_is_exactly_what_was_given(trial: Trial) -> Result<(), E
         let mut second = record(&trial, writes);
         second.deadline = first.deadline - LIFETIME / 2;
         second.attributes.remove("n");
-        let over = Some(first.head());
+        let over = Some(first.standing());
         installed(
             &install(&node, &key, over, &Stored::Record(second.clone())).await?,
             "a copy over the expected head",
@@ -141,22 +141,33 @@ async fn an_installation_is_exactly_what_was_given(trial: Trial) -> Result<(), E
 async fn an_installation_stands_on_exactly_what_was_expected(trial: Trial) -> Result<(), Ending> {
     let node = trial.node().await?;
     let copy = Stored::Record(record(&trial, 2));
-    refused(&node, &trial.key(), Some(trial.stamp()), &copy, "a copy over a head where nothing is").await?;
+    let unknown = Standing { head: trial.stamp(), deadline: trial.now() + LIFETIME };
+    refused(&node, &trial.key(), Some(unknown), &copy, "a copy over a head where nothing is").await?;
 
     let key = node.create(&[("a", b"1")]).await?;
-    let old_head = node.load_live(&key).await?.record.head();
+    let old = node.load_live(&key).await?.record.standing();
     node.merge(&key, &[("a", b"2")]).await?;
+    let untouched = node.load_live(&key).await?.record.standing();
+    node.touch(&key, untouched.deadline + LIFETIME).await?;
     let current = node.load_live(&key).await?.record;
     let burial = tombstone_over(&trial, &current.lineage);
     for new in [&copy, &burial] {
         refused(&node, &key, None, new, "an installation over nothing where a session is").await?;
-        refused(&node, &key, Some(old_head), new, "an installation over a head that has moved on").await?;
-        refused(&node, &key, Some(trial.stamp()), new, "an installation over an unknown head").await?;
+        refused(&node, &key, Some(old), new, "an installation over a head that has moved on").await?;
+        refused(&node, &key, Some(unknown), new, "an installation over an unknown head").await?;
+        refused(&node, &key, Some(untouched), new, "an installation over what has been touched since")
+            .await?;
     }
-    installed(&install(&node, &key, Some(current.head()), &burial).await?, "a burial of exactly the record")?;
+    installed(
+        &install(&node, &key, Some(current.standing()), &burial).await?,
+        "a burial of exactly the record",
+    )?;
     refused(&node, &key, None, &copy, "a copy over nothing where a tombstone is").await?;
-    refused(&node, &key, Some(current.head()), &copy, "a copy over the record that was buried").await?;
-    installed(&install(&node, &key, Some(burial.head()), &copy).await?, "a copy over exactly the tombstone")?;
+    refused(&node, &key, Some(current.standing()), &copy, "a copy over the record that was buried").await?;
+    installed(
+        &install(&node, &key, Some(burial.standing()), &copy).await?,
+        "a copy over exactly the tombstone",
+    )?;
     node.load_live(&key).await?;
     Ok(())
 }
@@ -170,7 +181,7 @@ async fn a_repeated_installation_is_installed(trial: Trial) -> Result<(), Ending
     }
     let burial = tombstone_over(&trial, &copy.lineage);
     for attempt in ["a burial", "the same burial again"] {
-        installed(&install(&node, &key, Some(copy.head()), &burial).await?, attempt)?;
+        installed(&install(&node, &key, Some(copy.standing()), &burial).await?, attempt)?;
     }
     let seen = node.store.inspect(&key).await.map_err(failed)?;
     require!(seen == Some(burial), "something else is stored than was installed last");

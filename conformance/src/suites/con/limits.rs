@@ -81,7 +81,7 @@ async fn the_size_limit_is_exact_and_refuses_whole_writes(trial: Trial) -> Resul
     }
     let mut record = (*before).clone();
     record.attributes.insert("v".to_owned(), over.to_vec().into());
-    let installed = node.store.install(&key, Some(before.head()), &Stored::Record(record)).await;
+    let installed = node.store.install(&key, Some(before.standing()), &Stored::Record(record)).await;
     let kind = installed.map_err(|error| error.kind());
     require!(
         matches!(kind, Err(ErrorKind::TooLarge)),

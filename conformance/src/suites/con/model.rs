@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use holdover_api::{
     Clock, Deadline, Error, Loaded, Memory, On, Record, SaveAnswer, SessionKey, SessionStore,
-    SessionStoreExt, Stored, Timestamp, Write,
+    SessionStoreExt, Standing, Stored, Timestamp, Write,
 };
 
 use super::always;
@@ -35,7 +35,7 @@ enum Step {
     Load(SessionKey),
     Delete(SessionKey),
     Bury(SessionKey),
-    Install(SessionKey, Option<holdover_api::Stamp>, Stored),
+    Install(SessionKey, Option<Standing>, Stored),
     Pass(Duration),
 }
 
@@ -150,8 +150,8 @@ impl Life {
         let stored = self.model.inspect(&key).await.map_err(broken)?;
         let over = match self.trial.below(4) {
             0 => None,
-            1 => Some(self.trial.stamp()),
-            _ => stored.as_ref().map(Stored::head),
+            1 => Some(Standing { head: self.trial.stamp(), deadline: self.trial.now() + LIFETIME }),
+            _ => stored.as_ref().map(Stored::standing),
         };
         let lineage = stored.as_ref().map(|stored| stored.lineage().pushed(self.trial.stamp()));
         let record = Record {

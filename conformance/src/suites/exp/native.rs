@@ -140,7 +140,7 @@ async fn native_follows(trial: Trial) -> Result<(), Ending> {
 
     let read = two.load_live(&key).await?.record;
     let repaired = Record { lineage: read.lineage.pushed(trial.stamp()), ..read.as_ref().clone() };
-    let installed = one.store.install(&key, Some(read.head()), &Stored::Record(repaired)).await;
+    let installed = one.store.install(&key, Some(read.standing()), &Stored::Record(repaired)).await;
     require!(
         matches!(installed, Ok(holdover_api::InstallAnswer::Installed)),
         "an install over the stored head answered {installed:?}"

@@ -57,7 +57,7 @@ pub(super) async fn restarted_while_idle(trial: Trial) -> Result<(), Ending> {
         return Err(Ending::Failed("inspect found nothing after the restart".into()));
     };
     require!(stored.lineage().contains(loaded.record.head()), "the lineage lost a write at the restart");
-    let installed = insist("install", || store.install(&key, Some(merge.stamp), &stored)).await?;
+    let installed = insist("install", || store.install(&key, Some(stored.standing()), &stored)).await?;
     require!(
         matches!(installed, InstallAnswer::Installed),
         "an install after the restart answered {installed:?}"

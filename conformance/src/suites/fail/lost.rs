@@ -1,7 +1,7 @@
 //! The server did it, and its answer was lost.
 
 use holdover_api::{
-    Error, InstallAnswer, On, Operation, Record, SaveAnswer, SessionKey, Stamp, Stored, Write,
+    Error, InstallAnswer, On, Operation, Record, SaveAnswer, SessionKey, Stamp, Standing, Stored, Write,
 };
 
 use super::tools::{Lane, bounded, insist, swears_no_effect, unavailable};
@@ -269,14 +269,14 @@ pub(super) async fn install(trial: Trial) -> Result<(), Ending> {
     Ok(())
 }
 
-/// A new record, and the head that it is installed over.
-async fn an_installation(trial: &Trial, bench: &Bench) -> Result<(SessionKey, Stamp, Stored), Ending> {
+/// A new record, and what it is installed over.
+async fn an_installation(trial: &Trial, bench: &Bench) -> Result<(SessionKey, Standing, Stored), Ending> {
     let key = bench.other.create(&[("n", b"old")]).await?;
     let loaded = bench.other.load_live(&key).await?;
     let attributes = [("n".to_owned(), "new".into())].into();
     let lineage = loaded.record.lineage.pushed(trial.stamp());
     let new = Record { attributes, lineage, ..Record::clone(&loaded.record) };
-    Ok((key, loaded.record.head(), Stored::Record(new)))
+    Ok((key, loaded.record.standing(), Stored::Record(new)))
 }
 
 async fn lose_an_install(trial: &Trial, bench: &Bench, cut: (usize, Break)) -> Result<(), Ending> {

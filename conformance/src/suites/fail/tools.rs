@@ -133,6 +133,7 @@ pub(super) async fn every_operation(node: &Subject, key: &SessionKey) -> Result<
         created: node.now(),
         deadline: node.now() + LIFETIME,
     };
+    let over = record.standing();
     let new = Stored::Record(record);
     let (load, save, touch, delete, inspect, install) = tokio::join!(
         outcome(Operation::Load, store.load_latest(key)),
@@ -140,7 +141,7 @@ pub(super) async fn every_operation(node: &Subject, key: &SessionKey) -> Result<
         outcome(Operation::Touch, store.touch(key, node.now() + LIFETIME * 2)),
         outcome(Operation::Delete, store.delete(key)),
         outcome(Operation::Inspect, store.inspect(key)),
-        outcome(Operation::Install, store.install(key, Some(other.stamp), &new)),
+        outcome(Operation::Install, store.install(key, Some(over), &new)),
     );
     [load, save, touch, delete, inspect, install].into_iter().collect()
 }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use holdover_api::{
-    Capabilities, Error, Freshness, InstallAnswer, Loaded, On, SaveAnswer, SessionKey, SessionStore, Stamp,
-    Stored, Timestamp, Write,
+    Capabilities, Error, Freshness, InstallAnswer, Loaded, On, SaveAnswer, SessionKey, SessionStore,
+    Standing, Stored, Timestamp, Write,
 };
 use tokio::sync::Semaphore;
 
@@ -112,7 +112,7 @@ impl SessionStore for Interrupted {
     async fn install(
         &self,
         key: &SessionKey,
-        over: Option<Stamp>,
+        over: Option<Standing>,
         new: &Stored,
     ) -> Result<InstallAnswer, Error> {
         self.stop_at(Step::BeforeBurial).await;

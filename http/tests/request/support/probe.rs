@@ -191,7 +191,7 @@ impl SessionStore for Probe {
     async fn install(
         &self,
         key: &SessionKey,
-        over: Option<holdover_api::Stamp>,
+        over: Option<holdover_api::Standing>,
         new: &Stored,
     ) -> Result<InstallAnswer, Error> {
         self.around(Operation::Install, key, self.memory.install(key, over, new)).await
