@@ -116,6 +116,13 @@ impl SessionLayerBuilder {
         self
     }
 
+    /// Lets requests read what was the latest at most so long ago, where the store has it at hand (a near cache). By
+    /// default every read is the latest.
+    pub fn with_read_staleness(mut self, staleness: Duration) -> Self {
+        self.policy = self.policy.with_read_staleness(staleness);
+        self
+    }
+
     /// Refuses sessions of more than so many bytes. By default 384 KiB.
     pub fn with_max_bytes(mut self, max_bytes: usize) -> Self {
         self.policy = self.policy.with_max_bytes(max_bytes);

@@ -110,6 +110,24 @@ impl Clock for ManualClock {
     }
 }
 
+/// How much time has passed, whatever happens to the machine's clock: for bounds, back-off and durations.
+///
+/// It follows tokio's time, so that a paused runtime stops it, too.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch(tokio::time::Instant);
+
+impl Stopwatch {
+    /// Begins now.
+    pub fn start() -> Self {
+        Self(tokio::time::Instant::now())
+    }
+
+    /// How long ago it began.
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
 /// Waits for `work` at most `limit`; nothing if the time ran out, in which case `work` was dropped.
 pub async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
     tokio::time::timeout(limit, work).await.ok()

@@ -11,6 +11,7 @@
 //! | I2 | no acknowledged write is lost, unless [`Capabilities::survives`] says that the event may lose it |
 //! | I3 | a write takes effect at most once, however often it is retried |
 //! | I4 | nothing is read past its deadline |
+//! | I7 | a cache or a cheap copy never serves what is older than it promises |
 //! | I8 | an id that the client invented is never adopted |
 
 mod capabilities;
@@ -30,7 +31,7 @@ mod store;
 mod write;
 
 pub use capabilities::{Capabilities, CheapReads, Expiry, Survives, Writes};
-pub use clock::{Clock, ManualClock, SystemClock, Timestamp, pause, within};
+pub use clock::{Clock, ManualClock, Stopwatch, SystemClock, Timestamp, pause, within};
 pub use codec::{Codec, CodecError};
 pub use entropy::{Entropy, EntropyError, OsEntropy};
 pub use error::{Effect, Error, ErrorKind, Operation};

@@ -1,6 +1,7 @@
 //! The contract between sessions and whatever keeps them.
 
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -19,6 +20,8 @@ pub enum Freshness {
     Latest,
     /// S3: any copy whose lineage holds this stamp will do; without one, as `Latest`.
     AtLeast(Stamp),
+    /// I7: a copy that was the latest at most so long ago will do; without one, as `Latest`.
+    Within(Duration),
 }
 
 /// The answer to a save.
@@ -86,6 +89,8 @@ pub trait SessionStore: fmt::Display + fmt::Debug + Send + Sync + 'static {
     /// - S2: with [`Freshness::Latest`], sees every acknowledged write of anybody.
     /// - S3: with [`Freshness::AtLeast`], may answer from the cheapest copy whose lineage holds that stamp, and falls
     ///   back to `Latest` where none does.
+    /// - I7: with [`Freshness::Within`], may answer what was the latest at most so long ago; most stores answer as with
+    ///   `Latest`.
     async fn load(&self, key: &SessionKey, freshness: Freshness) -> Result<Option<Loaded>, Error>;
 
     /// Makes one conditional write, as [`judge`](crate::judge) says.

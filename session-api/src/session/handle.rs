@@ -16,7 +16,6 @@ use crate::id::SessionId;
 use crate::session::failure::SessionError;
 use crate::session::policy::{FailurePolicy, SessionPolicy};
 use crate::session::state::{Fate, Sight, State};
-use crate::store::Freshness;
 use crate::write::Delta;
 
 /// One request's session: a cheap handle whose clones share what they see and change.
@@ -103,7 +102,7 @@ impl Session {
         };
         let policy = self.policy();
         let key = id.key();
-        match policy.call(Operation::Load, policy.store().load(&key, Freshness::Latest)).await {
+        match policy.call(Operation::Load, policy.store().load(&key, policy.freshness())).await {
             Ok(Some(loaded)) => {
                 // Both time-outs are enforced from the record, whatever the store's own expiry does (I4).
                 let now = policy.now();

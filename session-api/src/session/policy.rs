@@ -13,7 +13,7 @@ use crate::id::SessionId;
 use crate::session::failure::SessionError;
 use crate::session::handle::Session;
 use crate::stamp::Stamp;
-use crate::store::SessionStore;
+use crate::store::{Freshness, SessionStore};
 
 /// Ends a session that nobody has used for half an hour.
 pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(30 * 60);
@@ -83,6 +83,7 @@ struct Settings {
     touch_share: f64,
     max_bytes: usize,
     call_timeout: Duration,
+    read_staleness: Duration,
     on_failure: FailurePolicy,
 }
 
@@ -99,6 +100,7 @@ impl SessionPolicy {
             touch_share: DEFAULT_TOUCH_SHARE,
             max_bytes: DEFAULT_MAX_SESSION_BYTES,
             call_timeout: DEFAULT_CALL_TIMEOUT,
+            read_staleness: Duration::ZERO,
             on_failure: FailurePolicy::Closed,
         }))
     }
@@ -143,6 +145,16 @@ impl SessionPolicy {
     #[must_use]
     pub fn with_call_timeout(self, limit: Duration) -> Self {
         self.with(|settings| settings.call_timeout = limit)
+    }
+
+    /// Lets requests read what was the latest at most so long ago, where the store has it at hand (a near cache). By
+    /// default every read is the latest.
+    ///
+    /// Another node's change, a logout among them, is then seen so much later. Writes rest on nothing stale: they are
+    /// merged, compared or refused by the store, as ever.
+    #[must_use]
+    pub fn with_read_staleness(self, staleness: Duration) -> Self {
+        self.with(|settings| settings.read_staleness = staleness)
     }
 
     /// Chooses what happens while the store cannot answer.
@@ -223,6 +235,14 @@ impl SessionPolicy {
         self.0.on_failure
     }
 
+    /// How new what a request reads has to be.
+    pub(super) fn freshness(&self) -> Freshness {
+        if self.0.read_staleness.is_zero() {
+            return Freshness::Latest;
+        }
+        Freshness::Within(self.0.read_staleness)
+    }
+
     pub(super) fn codec(&self) -> Codec {
         self.0.codec
     }
@@ -281,6 +301,7 @@ impl fmt::Debug for SessionPolicy {
             .field("max_bytes", &settings.max_bytes)
             .field("codec", &settings.codec)
             .field("call_timeout", &settings.call_timeout)
+            .field("read_staleness", &settings.read_staleness)
             .field("on_failure", &settings.on_failure)
             .finish_non_exhaustive()
     }

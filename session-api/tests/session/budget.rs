@@ -1,6 +1,8 @@
 //! Store calls per request.
 
-use holdover_api::{CookieChange, Operation};
+use std::time::Duration;
+
+use holdover_api::{CookieChange, Freshness, Operation};
 
 use crate::spy::Bench;
 
@@ -25,6 +27,18 @@ async fn reads_cost_one_load_however_many_there_are() {
     assert!(!session.is_new().await.unwrap());
     assert!(!session.needs_commit().await);
     assert_eq!(bench.store.calls(), [Operation::Load]);
+}
+
+#[tokio::test]
+async fn a_read_is_the_latest_unless_the_policy_says_how_old_it_may_be() {
+    let bench = Bench::new();
+    let id = bench.logged_in().await;
+    bench.open(&id).get::<String>("user").await.unwrap();
+    assert_eq!(bench.store.freshness(), Some(Freshness::Latest));
+    let staleness = Duration::from_millis(500);
+    let session = bench.policy.clone().with_read_staleness(staleness).open(Some(id));
+    session.get::<String>("user").await.unwrap();
+    assert_eq!(bench.store.freshness(), Some(Freshness::Within(staleness)));
 }
 
 #[tokio::test]

@@ -20,12 +20,18 @@ pub(crate) struct Spy {
     calls: Arc<Mutex<Vec<Operation>>>,
     hook: Arc<Mutex<Option<Hook>>>,
     lost: Arc<Mutex<Option<Operation>>>,
+    freshness: Arc<Mutex<Option<Freshness>>>,
 }
 
 impl Spy {
     /// The calls since the last time this was asked.
     pub(crate) fn calls(&self) -> Vec<Operation> {
         std::mem::take(&mut *self.calls.lock().unwrap())
+    }
+
+    /// How new the last load had to be.
+    pub(crate) fn freshness(&self) -> Option<Freshness> {
+        *self.freshness.lock().unwrap()
     }
 
     /// Runs `hook` before every call; its error is the call's answer.
@@ -94,6 +100,7 @@ impl SessionStore for Spy {
 
     async fn load(&self, key: &SessionKey, freshness: Freshness) -> Result<Option<Loaded>, Error> {
         self.heard(Operation::Load)?;
+        *self.freshness.lock().unwrap() = Some(freshness);
         self.inner.load(key, freshness).await
     }
 
@@ -140,7 +147,13 @@ impl Bench {
     pub(crate) fn new() -> Self {
         let clock = Arc::new(ManualClock::at(SystemClock.now()));
         let inner = Memory::new().with_clock(Arc::clone(&clock) as Arc<dyn Clock>);
-        let store = Spy { inner, calls: Arc::default(), hook: Arc::default(), lost: Arc::default() };
+        let store = Spy {
+            inner,
+            calls: Arc::default(),
+            hook: Arc::default(),
+            lost: Arc::default(),
+            freshness: Arc::default(),
+        };
         let policy = SessionPolicy::new(Arc::new(store.clone()))
             .with_clock(Arc::clone(&clock) as Arc<dyn Clock>)
             .with_idle_timeout(Duration::from_secs(100))

@@ -147,7 +147,7 @@ impl Flaw for UnknownIsAbsent {
     ) -> Result<Option<Loaded>, Error> {
         let found = store.sound_load(key)?;
         Ok(found.filter(|loaded| match freshness {
-            Freshness::Latest => true,
+            Freshness::Latest | Freshness::Within(_) => true,
             Freshness::AtLeast(stamp) => loaded.record.lineage.contains(stamp),
         }))
     }
