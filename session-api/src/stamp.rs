@@ -1,5 +1,6 @@
 //! Stamps, which make a write recognisable, and lineages, which remember the newest of them.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use crate::entropy::{Entropy, EntropyError};
@@ -113,6 +114,8 @@ impl Lineage {
     ///
     /// A copy whose head the other remembers is older. If neither remembers the other's head they have diverged, unless
     /// one is so many writes behind that no lineage reaches back to it: then the one with more writes counts as newer.
+    /// The same head on two histories is one write that was tried again over more than the first time: the longer
+    /// history is newer.
     ///
     /// ```
     /// use holdover_api::{Age, Lineage, Stamp};
@@ -123,8 +126,15 @@ impl Lineage {
     /// assert_eq!(base.pushed(stamp(2)).age(&base.pushed(stamp(3))), Age::Diverged);
     /// ```
     pub fn age(&self, other: &Self) -> Age {
-        if self.head() == other.head() {
+        if self == other {
             return Age::Same;
+        }
+        if self.head() == other.head() {
+            return match self.writes.cmp(&other.writes) {
+                Ordering::Greater => Age::Newer,
+                Ordering::Less => Age::Older,
+                Ordering::Equal => Age::Diverged,
+            };
         }
         let remembers = |one: &Self, head| one.stamps()[1..].contains(&head);
         match (remembers(self, other.head()), remembers(other, self.head())) {
@@ -215,6 +225,15 @@ mod tests {
         }
         assert_eq!(ahead.writes(), 31);
         assert_eq!(ahead.age(&ahead.clone()), Age::Same);
+    }
+
+    #[test]
+    fn a_write_that_was_tried_again_over_more_is_newer() {
+        let base = Lineage::new(stamp(0));
+        let (first, again) = (base.pushed(stamp(2)), base.pushed(stamp(1)).pushed(stamp(2)));
+        assert_eq!((again.age(&first), first.age(&again)), (Age::Newer, Age::Older));
+        let elsewhere = Lineage::new(stamp(9)).pushed(stamp(2));
+        assert_eq!(first.age(&elsewhere), Age::Diverged);
     }
 
     #[test]

@@ -1,0 +1,356 @@
+//! The two-node chain as a pure step function: what to do next, given what was seen. No I/O, no clock, no randomness: the
+//! model checker runs these very steps (`tests/model/`).
+//!
+//! The head is written first and the tail last; a write that both hold, or that the one reachable node holds, is
+//! acknowledged. Whoever reads two copies that differ makes them equal *before* it answers, whatever the answer: a
+//! refusal has to be as durable as a value. Source of the protocol: chain replication (van Renesse and Schneider, OSDI
+//! 2004), cut down to two nodes without a master.
+
+use std::sync::Arc;
+
+use holdover_api::{
+    Age, Deadline, InstallVerdict, Lineage, Record, Stamp, Standing, Stored, Timestamp, Tombstone, Verdict,
+    Write, judge, judge_install, judge_touch,
+};
+
+use super::protocol::{Answer, Ask, Conduct, Outcome, Place, Seen, Sight, Step};
+
+/// What the tail still has to get: over what, and what.
+pub type Backlog = (Option<Standing>, Arc<Stored>);
+
+/// One operation under way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Chain {
+    ask: Ask,
+    conduct: Conduct,
+    sight: Sight,
+    /// What is being written, once it is decided.
+    writing: Option<Arc<Stored>>,
+    backlog: Option<Backlog>,
+    /// Whether what is being written moves the deadline back.
+    shortening: bool,
+    diverged: bool,
+    half: bool,
+}
+
+impl Chain {
+    /// An operation that has not seen anything yet.
+    pub fn new(ask: Ask, conduct: Conduct) -> Self {
+        Self {
+            ask,
+            conduct,
+            sight: Sight::UNKNOWN,
+            writing: None,
+            backlog: None,
+            shortening: false,
+            diverged: false,
+            half: false,
+        }
+    }
+
+    /// What the tail still has to get after the answer, if it is not written before.
+    pub fn take_backlog(&mut self) -> Option<Backlog> {
+        self.backlog.take()
+    }
+
+    /// Whether two copies were met of which each held a write that the other lacked.
+    pub const fn diverged(&self) -> bool {
+        self.diverged
+    }
+
+    /// Whether what was written is on one node only, because the other cannot be reached.
+    pub const fn half(&self) -> bool {
+        self.half
+    }
+
+    /// Goes on from what the nodes show.
+    pub fn seen(&mut self, now: Timestamp, sight: Sight) -> Step {
+        self.sight = sight;
+        if !self.conduct.rules.reads_both && matches!(self.sight.head, Seen::Copy(_)) {
+            self.sight.tail = self.sight.head.clone();
+        }
+        self.writing = None;
+        self.decide(now)
+    }
+
+    /// Goes on from how an installation ended.
+    pub fn installed(&mut self, now: Timestamp, place: Place, outcome: Outcome) -> Step {
+        let Some(new) = self.writing.clone() else {
+            return self.repaired(now, place, outcome);
+        };
+        match outcome {
+            Outcome::Installed => self.sight.set(place, Seen::Copy(Arc::clone(&new))),
+            // The head alone holds it: whoever reaches the head finds it there, and nobody writes past the head.
+            Outcome::Unreachable if self.is_last(place) && self.holds(place.other(), &new) => {
+                self.sight.set(place, Seen::Unreachable);
+            }
+            Outcome::Refused | Outcome::Unreachable => return Step::Read,
+        }
+        self.next_write(&new)
+    }
+
+    /// Goes on from the age of the only reachable node, which has nothing: whether it has been up for longer than any
+    /// session lives.
+    pub fn aged(&mut self, now: Timestamp, complete: bool) -> Step {
+        if complete { self.plan(now, None) } else { Step::Done(Answer::Unavailable) }
+    }
+
+    fn repaired(&mut self, now: Timestamp, place: Place, outcome: Outcome) -> Step {
+        if outcome != Outcome::Installed {
+            return Step::Read;
+        }
+        if let Some(newest) = self.newest() {
+            self.sight.set(place, Seen::Copy(newest));
+        }
+        self.decide(now)
+    }
+
+    fn decide(&mut self, now: Timestamp) -> Step {
+        let Some(newest) = self.newest() else {
+            return self.decide_over_nothing(now);
+        };
+        if self.conduct.rules.write_back {
+            for place in [Place::Head, Place::Tail] {
+                let Some(over) = self.behind(place, &newest) else { continue };
+                if place == Place::Tail && self.conduct.answers_before_tail {
+                    self.backlog = Some((over, Arc::clone(&newest)));
+                    self.sight.set(place, Seen::Copy(Arc::clone(&newest)));
+                    continue;
+                }
+                return Step::Install { place, over, new: newest, repair: true };
+            }
+        }
+        self.plan(now, Some(newest))
+    }
+
+    /// Nobody has a copy. An absence is believed if both nodes say so, or one that cannot have forgotten.
+    fn decide_over_nothing(&mut self, now: Timestamp) -> Step {
+        let reachable = match (&self.sight.head, &self.sight.tail) {
+            (Seen::Unreachable, Seen::Unreachable) => return Step::Done(Answer::Unavailable),
+            (Seen::Unreachable, _) => Place::Tail,
+            (_, Seen::Unreachable) => Place::Head,
+            _ => return self.plan(now, None),
+        };
+        if self.ask.needs_no_certainty() || !self.conduct.rules.cold_miss_is_no_miss {
+            return self.plan(now, None);
+        }
+        Step::AskAge(reachable)
+    }
+
+    /// What the answer is, or what has to be written first, given the newest copy, which all reachable nodes hold.
+    fn plan(&mut self, now: Timestamp, newest: Option<Arc<Stored>>) -> Step {
+        let stored = newest.as_deref();
+        let new = match &self.ask {
+            Ask::Load => {
+                let live = newest.filter(|newest| newest.as_live(now).is_some());
+                return Step::Done(Answer::Found(live, self.is_settled()));
+            }
+            Ask::Inspect => return Step::Done(Answer::Found(newest, self.is_settled())),
+            Ask::Save(write) => match judge(now, stored, write) {
+                Verdict::Apply { record, .. } => Stored::Record(record),
+                Verdict::Repeated { previous } if self.conduct.rules.recognises_own => {
+                    match self.still_to_shorten(write, stored) {
+                        Some(shorter) => shorter,
+                        // The copy that cannot be reached may stand for longer than was asked.
+                        None if is_exact(write) && !self.sight.is_whole() => {
+                            return Step::Done(Answer::Unavailable);
+                        }
+                        None => return self.done(Answer::Saved(previous)),
+                    }
+                }
+                Verdict::Conflict | Verdict::Repeated { .. } => {
+                    let live = newest.filter(|newest| newest.as_live(now).is_some());
+                    return Step::Done(Answer::Conflict(live));
+                }
+                // It took effect, somebody else read it, and somebody destroyed the session before the answer.
+                Verdict::Gone if self.has_happened(stored, write.stamp) => {
+                    return self
+                        .done(Answer::Saved(stored.and_then(|stored| stored.lineage().before(write.stamp))));
+                }
+                Verdict::Gone => return Step::Done(Answer::Gone),
+            },
+            Ask::Touch(deadline) => match (judge_touch(now, stored, *deadline), stored) {
+                (Some(deadline), Some(Stored::Record(record))) if deadline > record.deadline => {
+                    Stored::Record(Record { deadline, ..record.clone() })
+                }
+                (touched, _) => return Step::Done(Answer::Touched(touched.is_some())),
+            },
+            Ask::Delete(stamp) => match self.tombstone(now, stored, *stamp) {
+                Some(tombstone) => tombstone,
+                None => return self.done(Answer::Deleted),
+            },
+            Ask::Install(over, new) => match judge_install(now, stored, *over, new) {
+                InstallVerdict::Apply => Stored::clone(new),
+                InstallVerdict::Repeated => return self.done(Answer::Installed),
+                InstallVerdict::Refused => return Step::Done(Answer::Refused(newest)),
+            },
+        };
+        self.shortening = self.shortens(stored, &new);
+        if self.shortening && !self.sight.is_whole() {
+            // The copy that cannot be reached would outlive what is written now, and be taken for the session again.
+            return Step::Done(Answer::Unavailable);
+        }
+        let new = Arc::new(new);
+        self.writing = Some(Arc::clone(&new));
+        self.next_write(&new)
+    }
+
+    /// This very write with the deadline that it asked for, if a reader that met it half done took the later one.
+    fn still_to_shorten(&self, write: &Write, stored: Option<&Stored>) -> Option<Stored> {
+        let (Deadline::Exactly(moment), Some(stored)) = (write.deadline, stored) else {
+            return None;
+        };
+        (stored.head() == write.stamp && stored.deadline() > moment).then(|| until(stored, moment))
+    }
+
+    fn has_happened(&self, stored: Option<&Stored>, stamp: Stamp) -> bool {
+        self.conduct.rules.recognises_own && stored.is_some_and(|stored| stored.lineage().contains(stamp))
+    }
+
+    /// The tombstone to write; nothing if there is nothing to bury.
+    fn tombstone(&self, now: Timestamp, stored: Option<&Stored>, stamp: Stamp) -> Option<Stored> {
+        let (lineage, deadline) = match stored {
+            Some(Stored::Tombstone(_)) => return None,
+            Some(Stored::Record(record)) => (record.lineage.pushed(stamp), record.deadline),
+            // The node that cannot be reached may hold it: a tombstone without a history buries whatever comes.
+            None if !self.sight.is_whole() => (Lineage::new(stamp), now),
+            None => return None,
+        };
+        let until = if self.conduct.rules.tombstones { deadline.max(self.conduct.bury_until) } else { now };
+        Some(Stored::Tombstone(Tombstone { lineage, deadline: until }))
+    }
+
+    /// Whether a record's deadline moves back.
+    fn shortens(&self, stored: Option<&Stored>, new: &Stored) -> bool {
+        let may_shorten = match &self.ask {
+            Ask::Save(write) => is_exact(write),
+            Ask::Install(..) => true,
+            _ => false,
+        };
+        may_shorten && stored.is_some_and(|stored| new.deadline() < stored.deadline())
+    }
+
+    /// The next node that has to get what is written; the answer when there is none.
+    fn next_write(&mut self, new: &Arc<Stored>) -> Step {
+        for place in self.order() {
+            let over = match self.sight.at(place) {
+                Seen::Unreachable => continue,
+                Seen::Copy(copy) if copy == new => continue,
+                Seen::Copy(copy) => Some(copy.standing()),
+                Seen::Nothing => None,
+            };
+            let new = Arc::clone(new);
+            if place == Place::Tail && self.conduct.answers_before_tail && self.holds(Place::Head, &new) {
+                // What the tail shows is older still, if it was behind before.
+                let over = self.backlog.take().map_or(over, |(behind, _)| behind);
+                self.backlog = Some((over, new));
+                continue;
+            }
+            return Step::Install { place, over, new, repair: false };
+        }
+        if std::mem::take(&mut self.shortening) {
+            // A reader that met it half done took the later deadline of both copies: look again.
+            return Step::Read;
+        }
+        self.written(new)
+    }
+
+    fn written(&mut self, new: &Stored) -> Step {
+        let previous = new.lineage().before(new.head());
+        self.done(match &self.ask {
+            Ask::Save(_) => Answer::Saved(previous),
+            Ask::Touch(_) => Answer::Touched(true),
+            Ask::Install(..) => Answer::Installed,
+            Ask::Delete(_) | Ask::Load | Ask::Inspect => Answer::Deleted,
+        })
+    }
+
+    fn done(&mut self, answer: Answer) -> Step {
+        self.half = !self.sight.is_whole();
+        Step::Done(answer)
+    }
+
+    /// The newest copy, with the later deadline if the other is an older state of it: a touch that only one node got may
+    /// have been acknowledged, and it left no mark in a lineage.
+    fn newest(&mut self) -> Option<Arc<Stored>> {
+        let (head, tail) = match (&self.sight.head, &self.sight.tail) {
+            (Seen::Copy(head), Seen::Copy(tail)) => (head, tail),
+            (Seen::Copy(only), _) | (_, Seen::Copy(only)) => return Some(Arc::clone(only)),
+            _ => return None,
+        };
+        let head_counts = match self.age(head.lineage(), tail.lineage()) {
+            Age::Same => head.deadline() >= tail.deadline(),
+            Age::Newer => true,
+            Age::Older => false,
+            Age::Diverged => {
+                self.diverged = true;
+                return Some(Arc::clone(if self.head_wins(head, tail) { head } else { tail }));
+            }
+        };
+        let (newest, other) = if head_counts { (head, tail) } else { (tail, head) };
+        if newest.deadline() >= other.deadline() {
+            return Some(Arc::clone(newest));
+        }
+        Some(Arc::new(until(newest, other.deadline())))
+    }
+
+    fn age(&self, head: &Lineage, tail: &Lineage) -> Age {
+        let age = head.age(tail);
+        let reaches = head.contains(tail.head()) || tail.contains(head.head());
+        if self.conduct.rules.counts_writes || reaches { age } else { Age::Diverged }
+    }
+
+    /// Of two copies that have diverged: a tombstone without a history, else the tail. What the head has and the tail
+    /// lacks was not acknowledged, unless somebody could not reach the tail.
+    fn head_wins(&self, head: &Stored, tail: &Stored) -> bool {
+        match (buries_anything(head), buries_anything(tail)) {
+            (true, false) => true,
+            (false, true) => false,
+            _ => !self.conduct.rules.tie_to_tail,
+        }
+    }
+
+    /// What a reachable node shows instead of the newest copy; nothing if it holds it.
+    fn behind(&self, place: Place, newest: &Arc<Stored>) -> Option<Option<Standing>> {
+        match self.sight.at(place) {
+            Seen::Unreachable => None,
+            Seen::Nothing => Some(None),
+            Seen::Copy(copy) if Arc::ptr_eq(copy, newest) || copy == newest => None,
+            Seen::Copy(copy) => Some(Some(copy.standing())),
+        }
+    }
+
+    fn order(&self) -> [Place; 2] {
+        if self.conduct.rules.head_first { [Place::Head, Place::Tail] } else { [Place::Tail, Place::Head] }
+    }
+
+    fn is_last(&self, place: Place) -> bool {
+        self.order()[1] == place
+    }
+
+    /// Whether both nodes stand at the same.
+    const fn is_settled(&self) -> bool {
+        self.sight.is_whole() && self.backlog.is_none()
+    }
+
+    fn holds(&self, place: Place, new: &Arc<Stored>) -> bool {
+        matches!(self.sight.at(place), Seen::Copy(copy) if copy == new)
+    }
+}
+
+const fn is_exact(write: &Write) -> bool {
+    matches!(write.deadline, Deadline::Exactly(_))
+}
+
+/// The same with another deadline.
+fn until(stored: &Stored, deadline: Timestamp) -> Stored {
+    match stored.clone() {
+        Stored::Record(record) => Stored::Record(Record { deadline, ..record }),
+        Stored::Tombstone(tombstone) => Stored::Tombstone(Tombstone { deadline, ..tombstone }),
+    }
+}
+
+/// A tombstone that was put where nothing was known.
+fn buries_anything(stored: &Stored) -> bool {
+    matches!(stored, Stored::Tombstone(tombstone) if tombstone.lineage.writes() == 1)
+}
