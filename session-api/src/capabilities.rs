@@ -10,7 +10,7 @@ pub struct Capabilities {
     pub writes: Writes,
     /// Who removes what has expired, and how late. Reads never see it, whatever is said here (I4).
     pub expiry: Expiry,
-    /// What a load with [`Freshness::AtLeast`](crate::Freshness::AtLeast) may be served from.
+    /// What a load may be served from that does not ask for [`Freshness::Latest`](crate::Freshness::Latest).
     pub cheap_reads: CheapReads,
     /// What acknowledged writes outlive (I2).
     pub survives: Survives,
@@ -50,6 +50,11 @@ pub enum CheapReads {
     Replica,
     /// An eventually consistent read at a lower price.
     Eventual,
+    /// A copy in this process, to readers that accept one.
+    Cached {
+        /// A copy that was the latest longer ago is never served, whatever a reader accepts.
+        max_age: Duration,
+    },
 }
 
 /// What acknowledged writes outlive.
@@ -69,11 +74,6 @@ impl fmt::Display for Capabilities {
             Writes::ByAttribute => "by attribute",
             Writes::WholeRecord => "whole record",
         };
-        let cheap_reads = match self.cheap_reads {
-            CheapReads::None => "none",
-            CheapReads::Replica => "replica",
-            CheapReads::Eventual => "eventual",
-        };
         let survives = match self.survives {
             Survives::Nothing => "nothing",
             Survives::Restart => "restart",
@@ -84,11 +84,14 @@ impl fmt::Display for Capabilities {
             Expiry::Native { max_lag } => write!(f, "native, at most {} s late", max_lag.as_secs_f64())?,
             Expiry::OnDemand => f.write_str("on demand")?,
         }
+        f.write_str("; cheap reads: ")?;
+        match self.cheap_reads {
+            CheapReads::None => f.write_str("none")?,
+            CheapReads::Replica => f.write_str("replica")?,
+            CheapReads::Eventual => f.write_str("eventual")?,
+            CheapReads::Cached { max_age } => write!(f, "cached, at most {} s old", max_age.as_secs_f64())?,
+        }
         let shared = if self.shared { "yes" } else { "no" };
-        write!(
-            f,
-            "; cheap reads: {cheap_reads}; survives: {survives}; shared: {shared}; max bytes: {}",
-            self.max_bytes
-        )
+        write!(f, "; survives: {survives}; shared: {shared}; max bytes: {}", self.max_bytes)
     }
 }

@@ -25,6 +25,31 @@ pub enum ErrorKind {
     Unexpected,
 }
 
+impl ErrorKind {
+    /// The lower-case name, as in errors, logs and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unavailable => "unavailable",
+            Self::Throttled => "throttled",
+            Self::Denied => "denied",
+            Self::Misconfigured => "misconfigured",
+            Self::TooLarge => "too large",
+            Self::Corrupt => "corrupt",
+            Self::Unexpected => "unexpected",
+        }
+    }
+}
+
+impl Effect {
+    /// The lower-case name, as in errors, logs and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "no effect",
+            Self::Unknown => "effect unknown",
+        }
+    }
+}
+
 /// Whether the failed operation may have taken effect all the same.
 ///
 /// Every operation may be tried again, whatever the effect: they are idempotent.
@@ -126,6 +151,13 @@ impl Error {
         self
     }
 
+    /// Says that the operation may have happened all the same, for instance in an attempt before the one that failed so.
+    #[must_use]
+    pub fn with_unknown_effect(mut self) -> Self {
+        self.effect = Effect::Unknown;
+        self
+    }
+
     /// Says when to try again.
     #[must_use]
     pub fn retry_after(mut self, delay: Duration) -> Self {
@@ -173,19 +205,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self.kind {
-            ErrorKind::Unavailable => "unavailable",
-            ErrorKind::Throttled => "throttled",
-            ErrorKind::Denied => "denied",
-            ErrorKind::Misconfigured => "misconfigured",
-            ErrorKind::TooLarge => "too large",
-            ErrorKind::Corrupt => "corrupt",
-            ErrorKind::Unexpected => "unexpected",
-        };
-        let effect = match self.effect {
-            Effect::None => "no effect",
-            Effect::Unknown => "effect unknown",
-        };
+        let (kind, effect) = (self.kind.name(), self.effect.name());
         write!(f, "{}: {} failed: {} ({kind}, {effect})", self.store, self.operation, self.message)
     }
 }

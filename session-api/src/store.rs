@@ -20,7 +20,8 @@ pub enum Freshness {
     Latest,
     /// S3: any copy whose lineage holds this stamp will do; without one, as `Latest`.
     AtLeast(Stamp),
-    /// I7: a copy that was the latest at most so long ago will do; without one, as `Latest`.
+    /// I7: a copy that was the latest at most so long ago will do, unless this handle's own answers have shown that it
+    /// is outdated; without one, as `Latest`.
     Within(Duration),
 }
 
@@ -89,8 +90,9 @@ pub trait SessionStore: fmt::Display + fmt::Debug + Send + Sync + 'static {
     /// - S2: with [`Freshness::Latest`], sees every acknowledged write of anybody.
     /// - S3: with [`Freshness::AtLeast`], may answer from the cheapest copy whose lineage holds that stamp, and falls
     ///   back to `Latest` where none does.
-    /// - I7: with [`Freshness::Within`], may answer what was the latest at most so long ago; most stores answer as with
-    ///   `Latest`.
+    /// - I7: with [`Freshness::Within`], may answer a record that was the latest at most so long ago, but never one that
+    ///   this handle has shown to be outdated by acknowledging a write, a touch or a delete, or by answering `Conflict`
+    ///   or `Gone`; and an absence is never from a copy. Most stores answer as with `Latest`.
     async fn load(&self, key: &SessionKey, freshness: Freshness) -> Result<Option<Loaded>, Error>;
 
     /// Makes one conditional write, as [`judge`](crate::judge) says.
