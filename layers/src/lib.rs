@@ -19,7 +19,9 @@ mod layer;
 mod metrics;
 #[cfg(feature = "near-cache")]
 mod near_cache;
+mod node;
 mod retry;
+pub mod ring;
 mod timeout;
 mod trace;
 

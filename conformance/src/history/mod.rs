@@ -37,7 +37,7 @@ mod wgl;
 
 pub use action::{Action, Answer, Call, Outcome};
 pub use append::{AppendLog, AppendOutcome, AppendRequest, AppendToken};
-pub use model::step;
+pub use model::{Deletion, step};
 pub use recorder::{Recorder, Who};
 pub use report::timeline;
-pub use wgl::{DEFAULT_BUDGET, Linearizability, Stuck, check_linearizable};
+pub use wgl::{DEFAULT_BUDGET, Linearizability, Stuck, check_linearizable, check_linearizable_with};

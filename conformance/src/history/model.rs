@@ -1,8 +1,34 @@
 //! The sequential model: what a store that did one call at a time would answer.
 
-use holdover_api::{Stored, Timestamp, Verdict, judge, judge_touch};
+use holdover_api::{Stored, Timestamp, Tombstone, Verdict, judge, judge_touch};
 
 use super::action::{Answer, Call};
+
+/// What a delete leaves where a session was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Deletion {
+    /// Nothing: a later create under the same key begins a new session.
+    #[default]
+    Nothing,
+    /// A tombstone: a later create under the same key is refused (S5).
+    Tombstone,
+}
+
+/// As [`step`], for a store whose deletes leave that.
+pub(super) fn step_with(
+    deletion: Deletion,
+    now: Timestamp,
+    stored: Option<&Stored>,
+    call: &Call,
+) -> (Option<Stored>, Answer) {
+    match (deletion, call, stored) {
+        (Deletion::Tombstone, Call::Delete, Some(stored)) => {
+            let tombstone = Tombstone { lineage: stored.lineage().clone(), deadline: Timestamp::MAX };
+            (Some(Stored::Tombstone(tombstone)), Answer::Deleted)
+        }
+        _ => step(now, stored, call),
+    }
+}
 
 /// Makes one call on what is stored, by the rules of [`judge`]: what is stored then, and the answer.
 ///

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use holdover_api::{Stored, Timestamp};
 
 use super::action::{Action, Outcome};
-use super::model::{agrees, step};
+use super::model::{Deletion, agrees, step_with};
 
 /// How many model steps a search may take unless told otherwise: a few seconds.
 pub const DEFAULT_BUDGET: usize = 2_000_000;
@@ -43,7 +43,18 @@ pub fn check_linearizable(
     history: &[Action],
     budget: usize,
 ) -> Linearizability {
-    let mut search = Search::new(now, initial, history);
+    check_linearizable_with(Deletion::Nothing, now, initial, history, budget)
+}
+
+/// As [`check_linearizable`], for a store whose deletes leave that.
+pub fn check_linearizable_with(
+    deletion: Deletion,
+    now: Timestamp,
+    initial: Option<Stored>,
+    history: &[Action],
+    budget: usize,
+) -> Linearizability {
+    let mut search = Search::new(deletion, now, initial, history);
     let mut steps = 0;
     while search.required > 0 {
         let Some(position) = search.next_candidate() else {
@@ -87,6 +98,7 @@ struct Choice {
 }
 
 struct Search<'a> {
+    deletion: Deletion,
     now: Timestamp,
     history: &'a [Action],
     placed: Placed,
@@ -102,10 +114,11 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    fn new(now: Timestamp, initial: Option<Stored>, history: &'a [Action]) -> Self {
+    fn new(deletion: Deletion, now: Timestamp, initial: Option<Stored>, history: &'a [Action]) -> Self {
         let required = history.iter().filter(|action| is_answered(action)).count();
         let longest = Stuck { longest: Vec::new(), stored: initial.clone(), next: Vec::new() };
         let mut search = Self {
+            deletion,
             now,
             history,
             placed: Placed::none_of(history.len()),
@@ -148,7 +161,7 @@ impl<'a> Search<'a> {
     /// Places the call if its answer fits and the state that results has not been seen.
     fn attempt(&mut self, position: usize) {
         let action = &self.history[position];
-        let (stored, modelled) = step(self.now, self.stored.as_ref(), &action.call);
+        let (stored, modelled) = step_with(self.deletion, self.now, self.stored.as_ref(), &action.call);
         if let Outcome::Answered(answered) = &action.outcome
             && !agrees(answered, &modelled)
         {

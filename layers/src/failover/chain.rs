@@ -9,8 +9,8 @@
 use std::sync::Arc;
 
 use holdover_api::{
-    Age, Deadline, InstallVerdict, Lineage, Record, Stamp, Standing, Stored, Timestamp, Tombstone, Verdict,
-    Write, judge, judge_install, judge_touch,
+    Age, Deadline, InstallVerdict, LINEAGE_DEPTH, Lineage, Record, Stamp, Standing, Stored, Timestamp,
+    Tombstone, Verdict, Write, judge, judge_install, judge_touch,
 };
 
 use super::protocol::{Answer, Ask, Conduct, Outcome, Place, Seen, Sight, Step};
@@ -27,8 +27,12 @@ pub struct Chain {
     /// What is being written, once it is decided.
     writing: Option<Arc<Stored>>,
     backlog: Option<Backlog>,
+    /// Of what this operation has written to a node, or may have, how many writes there had been then.
+    partly_written: Option<u64>,
     /// Whether what is being written moves the deadline back.
     shortening: bool,
+    /// The head before a shortened record that is looked at once more.
+    shortened: Option<Option<Stamp>>,
     diverged: bool,
     half: bool,
 }
@@ -42,7 +46,9 @@ impl Chain {
             sight: Sight::UNKNOWN,
             writing: None,
             backlog: None,
+            partly_written: None,
             shortening: false,
+            shortened: None,
             diverged: false,
             half: false,
         }
@@ -51,6 +57,11 @@ impl Chain {
     /// What the tail still has to get after the answer, if it is not written before.
     pub fn take_backlog(&mut self) -> Option<Backlog> {
         self.backlog.take()
+    }
+
+    /// Whether the head could be reached, as far as is known.
+    pub const fn reached_head(&self) -> bool {
+        !matches!(self.sight.head, Seen::Unreachable)
     }
 
     /// Whether two copies were met of which each held a write that the other lacked.
@@ -76,7 +87,7 @@ impl Chain {
     /// Goes on from how an installation ended.
     pub fn installed(&mut self, now: Timestamp, place: Place, outcome: Outcome) -> Step {
         let Some(new) = self.writing.clone() else {
-            return self.repaired(now, place, outcome);
+            return self.repaired(now, place, &outcome);
         };
         match outcome {
             Outcome::Installed => self.sight.set(place, Seen::Copy(Arc::clone(&new))),
@@ -84,8 +95,18 @@ impl Chain {
             Outcome::Unreachable if self.is_last(place) && self.holds(place.other(), &new) => {
                 self.sight.set(place, Seen::Unreachable);
             }
-            Outcome::Refused | Outcome::Unreachable => return Step::Read,
+            // Somebody who read it from the head has completed it, and others may have built on it since.
+            Outcome::Refused(Some(stored)) if self.is_last(place) && self.completed(&new, &stored) => {
+                self.sight.set(place, Seen::Copy(stored));
+                return self.written(&new);
+            }
+            Outcome::Refused(_) => return Step::Read,
+            Outcome::Unreachable => {
+                self.note_written(&new);
+                return Step::Read;
+            }
         }
+        self.note_written(&new);
         self.next_write(&new)
     }
 
@@ -95,8 +116,18 @@ impl Chain {
         if complete { self.plan(now, None) } else { Step::Done(Answer::Unavailable) }
     }
 
-    fn repaired(&mut self, now: Timestamp, place: Place, outcome: Outcome) -> Step {
-        if outcome != Outcome::Installed {
+    fn note_written(&mut self, new: &Stored) {
+        self.partly_written = Some(new.lineage().writes());
+    }
+
+    /// Whether what the last node holds has come from this write, which the first one got.
+    fn completed(&self, new: &Stored, stored: &Stored) -> bool {
+        let is_write = matches!(self.ask, Ask::Save(_));
+        is_write && self.partly_written.is_some() && self.has_happened(Some(stored), new.head())
+    }
+
+    fn repaired(&mut self, now: Timestamp, place: Place, outcome: &Outcome) -> Step {
+        if *outcome != Outcome::Installed {
             return Step::Read;
         }
         if let Some(newest) = self.newest() {
@@ -129,7 +160,11 @@ impl Chain {
             (Seen::Unreachable, Seen::Unreachable) => return Step::Done(Answer::Unavailable),
             (Seen::Unreachable, _) => Place::Tail,
             (_, Seen::Unreachable) => Place::Head,
-            _ => return self.plan(now, None),
+            _ => match self.shortened {
+                // It was ended at once, and it is: on both nodes.
+                Some(previous) => return self.ended(previous),
+                None => return self.plan(now, None),
+            },
         };
         if self.ask.needs_no_certainty() || !self.conduct.rules.cold_miss_is_no_miss {
             return self.plan(now, None);
@@ -147,31 +182,32 @@ impl Chain {
             }
             Ask::Inspect => return Step::Done(Answer::Found(newest, self.is_settled())),
             Ask::Save(write) => match judge(now, stored, write) {
-                Verdict::Apply { record, .. } => Stored::Record(record),
-                Verdict::Repeated { previous } if self.conduct.rules.recognises_own => {
-                    match self.still_to_shorten(write, stored) {
-                        Some(shorter) => shorter,
-                        // The copy that cannot be reached may stand for longer than was asked.
-                        None if is_exact(write) && !self.sight.is_whole() => {
-                            return Step::Done(Answer::Unavailable);
-                        }
-                        None => return self.done(Answer::Saved(previous)),
-                    }
+                // The copy that cannot be reached may stand for longer than was asked.
+                Verdict::Repeated { .. } if is_exact(write) && !self.sight.is_whole() => {
+                    return Step::Done(Answer::Unavailable);
                 }
+                Verdict::Repeated { previous } if self.conduct.rules.recognises_own => {
+                    return self.done(Answer::Saved(previous));
+                }
+                Verdict::Apply { .. } | Verdict::Conflict if self.is_beyond_memory(stored) => {
+                    return Step::Done(Answer::Unknown);
+                }
+                Verdict::Apply { record, .. } => Stored::Record(record),
                 Verdict::Conflict | Verdict::Repeated { .. } => {
                     let live = newest.filter(|newest| newest.as_live(now).is_some());
                     return Step::Done(Answer::Conflict(live));
                 }
-                // It took effect, somebody else read it, and somebody destroyed the session before the answer.
-                Verdict::Gone if self.has_happened(stored, write.stamp) => {
+                // It took effect just now, somebody else read it, and somebody destroyed the session before the answer.
+                Verdict::Gone if self.partly_written.is_some() && self.has_happened(stored, write.stamp) => {
                     return self
                         .done(Answer::Saved(stored.and_then(|stored| stored.lineage().before(write.stamp))));
                 }
                 Verdict::Gone => return Step::Done(Answer::Gone),
             },
-            Ask::Touch(deadline) => match (judge_touch(now, stored, *deadline), stored) {
+            Ask::Touch(deadline, stamp) => match (judge_touch(now, stored, *deadline), stored) {
                 (Some(deadline), Some(Stored::Record(record))) if deadline > record.deadline => {
-                    Stored::Record(Record { deadline, ..record.clone() })
+                    let lineage = self.touched(&record.lineage, *stamp);
+                    Stored::Record(Record { lineage, deadline, ..record.clone() })
                 }
                 (touched, _) => return Step::Done(Answer::Touched(touched.is_some())),
             },
@@ -195,16 +231,23 @@ impl Chain {
         self.next_write(&new)
     }
 
-    /// This very write with the deadline that it asked for, if a reader that met it half done took the later one.
-    fn still_to_shorten(&self, write: &Write, stored: Option<&Stored>) -> Option<Stored> {
-        let (Deadline::Exactly(moment), Some(stored)) = (write.deadline, stored) else {
-            return None;
+    /// Whether so many other writes have come since this operation wrote to a node that nobody can tell whether it has
+    /// happened.
+    fn is_beyond_memory(&self, stored: Option<&Stored>) -> bool {
+        let (Some(partly_written), Some(stored)) = (self.partly_written, stored) else {
+            return false;
         };
-        (stored.head() == write.stamp && stored.deadline() > moment).then(|| until(stored, moment))
+        stored.lineage().writes() >= partly_written.saturating_add(LINEAGE_DEPTH as u64)
     }
 
     fn has_happened(&self, stored: Option<&Stored>, stamp: Stamp) -> bool {
         self.conduct.rules.recognises_own && stored.is_some_and(|stored| stored.lineage().contains(stamp))
+    }
+
+    /// A touch leaves no mark in a lineage, except where only the tail can be reached. A writer that is between the head
+    /// and the tail would otherwise write over it without knowing: it learns of other writes by the lineage.
+    fn touched(&self, lineage: &Lineage, stamp: Stamp) -> Lineage {
+        if self.reached_head() { lineage.clone() } else { lineage.pushed(stamp) }
     }
 
     /// The tombstone to write; nothing if there is nothing to bury.
@@ -233,33 +276,44 @@ impl Chain {
     /// The next node that has to get what is written; the answer when there is none.
     fn next_write(&mut self, new: &Arc<Stored>) -> Step {
         for place in self.order() {
-            let over = match self.sight.at(place) {
+            let shown = match self.sight.at(place) {
                 Seen::Unreachable => continue,
                 Seen::Copy(copy) if copy == new => continue,
                 Seen::Copy(copy) => Some(copy.standing()),
                 Seen::Nothing => None,
             };
             let new = Arc::clone(new);
-            if place == Place::Tail && self.conduct.answers_before_tail && self.holds(Place::Head, &new) {
-                // What the tail shows is older still, if it was behind before.
-                let over = self.backlog.take().map_or(over, |(behind, _)| behind);
+            let is_tail = place == Place::Tail;
+            // What the tail shows is older still, if it was behind before.
+            let behind = if is_tail { self.backlog.take() } else { None };
+            let over = behind.map_or(shown, |(behind, _)| behind);
+            // A deadline that moves back may not leave a copy behind that stands for longer.
+            let can_wait = self.conduct.answers_before_tail && !self.shortening;
+            if is_tail && can_wait && self.holds(Place::Head, &new) {
                 self.backlog = Some((over, new));
                 continue;
             }
             return Step::Install { place, over, new, repair: false };
         }
         if std::mem::take(&mut self.shortening) {
-            // A reader that met it half done took the later deadline of both copies: look again.
+            self.shortened = Some(new.lineage().before(new.head()));
+            // If its deadline came before the tail got it, a reader has filled the head from the tail: look again.
             return Step::Read;
         }
         self.written(new)
+    }
+
+    fn ended(&mut self, previous: Option<Stamp>) -> Step {
+        let answer =
+            if matches!(self.ask, Ask::Save(_)) { Answer::Saved(previous) } else { Answer::Installed };
+        self.done(answer)
     }
 
     fn written(&mut self, new: &Stored) -> Step {
         let previous = new.lineage().before(new.head());
         self.done(match &self.ask {
             Ask::Save(_) => Answer::Saved(previous),
-            Ask::Touch(_) => Answer::Touched(true),
+            Ask::Touch(..) => Answer::Touched(true),
             Ask::Install(..) => Answer::Installed,
             Ask::Delete(_) | Ask::Load | Ask::Inspect => Answer::Deleted,
         })
@@ -270,8 +324,7 @@ impl Chain {
         Step::Done(answer)
     }
 
-    /// The newest copy, with the later deadline if the other is an older state of it: a touch that only one node got may
-    /// have been acknowledged, and it left no mark in a lineage.
+    /// The newest copy. Two copies with the same writes differ at most by a touch: the later deadline counts.
     fn newest(&mut self) -> Option<Arc<Stored>> {
         let (head, tail) = match (&self.sight.head, &self.sight.tail) {
             (Seen::Copy(head), Seen::Copy(tail)) => (head, tail),
@@ -284,14 +337,10 @@ impl Chain {
             Age::Older => false,
             Age::Diverged => {
                 self.diverged = true;
-                return Some(Arc::clone(if self.head_wins(head, tail) { head } else { tail }));
+                self.head_wins(head, tail)
             }
         };
-        let (newest, other) = if head_counts { (head, tail) } else { (tail, head) };
-        if newest.deadline() >= other.deadline() {
-            return Some(Arc::clone(newest));
-        }
-        Some(Arc::new(until(newest, other.deadline())))
+        Some(Arc::clone(if head_counts { head } else { tail }))
     }
 
     fn age(&self, head: &Lineage, tail: &Lineage) -> Age {
@@ -306,7 +355,8 @@ impl Chain {
         match (buries_anything(head), buries_anything(tail)) {
             (true, false) => true,
             (false, true) => false,
-            _ => !self.conduct.rules.tie_to_tail,
+            // Where the answer does not wait for the tail, the head is the point of commitment.
+            _ => self.conduct.head_commits || !self.conduct.rules.tie_to_tail,
         }
     }
 
@@ -328,8 +378,8 @@ impl Chain {
         self.order()[1] == place
     }
 
-    /// Whether both nodes stand at the same.
-    const fn is_settled(&self) -> bool {
+    /// Whether both nodes stand at the same, as far as was seen.
+    pub const fn is_settled(&self) -> bool {
         self.sight.is_whole() && self.backlog.is_none()
     }
 
@@ -340,14 +390,6 @@ impl Chain {
 
 const fn is_exact(write: &Write) -> bool {
     matches!(write.deadline, Deadline::Exactly(_))
-}
-
-/// The same with another deadline.
-fn until(stored: &Stored, deadline: Timestamp) -> Stored {
-    match stored.clone() {
-        Stored::Record(record) => Stored::Record(Record { deadline, ..record }),
-        Stored::Tombstone(tombstone) => Stored::Tombstone(Tombstone { deadline, ..tombstone }),
-    }
 }
 
 /// A tombstone that was put where nothing was known.

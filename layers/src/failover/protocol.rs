@@ -43,8 +43,8 @@ pub enum Ask {
     Inspect,
     /// A conditional write; its base is not used.
     Save(Arc<Write>),
-    /// A later deadline.
-    Touch(Timestamp),
+    /// A later deadline, and the stamp of the touch if it has to leave a mark.
+    Touch(Timestamp, Stamp),
     /// A tombstone, under this stamp.
     Delete(Stamp),
     /// Exactly this over exactly that.
@@ -72,6 +72,8 @@ pub enum Answer {
     Refused(Option<Arc<Stored>>),
     /// Nothing can be said: no node is reachable that could know.
     Unavailable,
+    /// It may have happened: too many other writes have come since to tell.
+    Unknown,
 }
 
 /// What to do next.
@@ -97,12 +99,12 @@ pub enum Step {
 }
 
 /// How an installation on one node ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// It is there.
     Installed,
-    /// Something else was there.
-    Refused,
+    /// Something else was there: this.
+    Refused(Option<Arc<Stored>>),
     /// Nobody knows.
     Unreachable,
 }
@@ -128,6 +130,12 @@ pub struct Rules {
     pub head_first: bool,
     /// A copy that is further behind than a lineage reaches is known by the number of its writes.
     pub counts_writes: bool,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self::ALL
+    }
 }
 
 impl Place {
@@ -172,7 +180,7 @@ impl PartialEq for Ask {
             (Self::Load, Self::Load) | (Self::Inspect, Self::Inspect) => true,
             // The stamp names the write; its base is not used.
             (Self::Save(one), Self::Save(other)) => one.stamp == other.stamp,
-            (Self::Touch(one), Self::Touch(other)) => one == other,
+            (Self::Touch(_, one), Self::Touch(_, other)) => one == other,
             (Self::Delete(one), Self::Delete(other)) => one == other,
             (Self::Install(one, new), Self::Install(other, other_new)) => one == other && new == other_new,
             _ => false,
@@ -188,8 +196,7 @@ impl Hash for Ask {
         match self {
             Self::Load | Self::Inspect => {}
             Self::Save(write) => write.stamp.hash(state),
-            Self::Touch(deadline) => deadline.hash(state),
-            Self::Delete(stamp) => stamp.hash(state),
+            Self::Touch(_, stamp) | Self::Delete(stamp) => stamp.hash(state),
             Self::Install(over, new) => (over, new).hash(state),
         }
     }
@@ -226,6 +233,8 @@ impl Rules {
 pub struct Conduct {
     /// Whether the answer is given once the head holds a write; what the tail lacks is then left as a backlog.
     pub answers_before_tail: bool,
+    /// Whether, of two copies that have diverged, the head's counts: where answers do not wait for the tail.
+    pub head_commits: bool,
     /// For how long a tombstone stands at least: longer than any write or touch that is under way could extend a copy
     /// that the burial did not reach.
     pub bury_until: Timestamp,

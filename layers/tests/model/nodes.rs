@@ -32,7 +32,7 @@ impl Node {
                 Outcome::Installed
             }
             InstallVerdict::Repeated => Outcome::Installed,
-            InstallVerdict::Refused => Outcome::Refused,
+            InstallVerdict::Refused => Outcome::Refused(self.copy.clone()),
         }
     }
 

@@ -30,7 +30,8 @@ pub(crate) struct Process {
     pub(crate) running: Option<Running>,
     /// It was told that nothing can be said: it does nothing more, and what it wanted may or may not happen.
     pub(crate) stuck: bool,
-    pub(crate) loaded: Option<u8>,
+    /// The head that was loaded last, as the oracle knows it and as it is.
+    pub(crate) loaded: Option<(u8, Stamp)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -46,6 +47,9 @@ pub(crate) struct Running {
 impl Process {
     pub(crate) const NEW: Self = Self { done: 0, running: None, stuck: false, loaded: None };
 }
+
+/// Stamps of touches are above those of writes.
+const TOUCHES: u8 = 100;
 
 /// The number of the write that process `process` makes with its operation `operation`; zero is the first record.
 pub(crate) fn number(process: usize, operation: usize) -> u8 {
@@ -87,7 +91,8 @@ pub(crate) fn op(act: Act, process: usize, operation: usize, loaded: Option<u8>)
     })
 }
 
-pub(crate) fn chain(op: Op, delete_stamp: u8, conduct: Conduct) -> Chain {
+/// `head` is what was loaded last.
+pub(crate) fn chain(op: Op, delete_stamp: u8, head: Stamp, conduct: Conduct) -> Chain {
     let ask = match op {
         Op::Load => Ask::Load,
         Op::Create { number, until } => {
@@ -98,10 +103,8 @@ pub(crate) fn chain(op: Op, delete_stamp: u8, conduct: Conduct) -> Chain {
             let deadline = Deadline::Exactly(moment(until));
             Ask::Save(Arc::new(Write { deadline, ..write(On::Live, number, until) }))
         }
-        Op::Swap { expected, number, until } => {
-            Ask::Save(Arc::new(write(On::Head(stamp(expected)), number, until)))
-        }
-        Op::Touch { until } => Ask::Touch(moment(until)),
+        Op::Swap { number, until, .. } => Ask::Save(Arc::new(write(On::Head(head), number, until))),
+        Op::Touch { until } => Ask::Touch(moment(until), stamp(TOUCHES + until)),
         Op::Delete => Ask::Delete(stamp(delete_stamp)),
     };
     Chain::new(ask, conduct)
@@ -116,7 +119,7 @@ pub(crate) fn ret(answer: &Answer) -> Option<Ret> {
         Answer::Gone => Ret::Gone,
         Answer::Touched(touched) => Ret::Touched(*touched),
         Answer::Deleted => Ret::Deleted,
-        Answer::Unavailable => return None,
+        Answer::Unavailable | Answer::Unknown => return None,
         Answer::Installed | Answer::Refused(_) => unreachable!("nobody installs"),
     })
 }
@@ -125,5 +128,8 @@ fn picture(stored: &Stored) -> Picture {
     let Stored::Record(record) = stored else { unreachable!("a load finds records") };
     let numbers = record.attributes.keys().filter_map(|name| name.parse::<u8>().ok());
     let until = u8::try_from(record.deadline.since(moment(0)).as_millis()).expect("a small number");
-    Picture { head: record.head().as_bytes()[0], writes: numbers.map(|number| 1 << number).sum(), until }
+    // A touch that left a mark is none of the oracle's writes.
+    let writes = record.lineage.stamps().iter().map(|stamp| stamp.as_bytes()[0]);
+    let head = writes.into_iter().find(|number| *number < TOUCHES).expect("the first write is remembered");
+    Picture { head, writes: numbers.map(|number| 1 << number).sum(), until }
 }

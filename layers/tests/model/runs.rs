@@ -69,8 +69,10 @@ fn holds_while_one_node_is_cut_off_from_any_of_them() {
 fn holds_for_three_processes() {
     assert!(holds("merge | swap | load, load", world(CRASH, &[&[Merge], &[Load, Swap], &[Load, Load]])));
     assert!(holds("merge | delete | load, load", world(CUT, &[&[Merge], &[Delete], &[Load, Load]])));
-    assert!(holds("touch, shorten", world(CUT, &[&[Touch, Shorten, Load, Load]])));
+    assert!(holds("touch, shorten | load", world(CUT, &[&[Touch, Shorten, Load], &[Load, Load]])));
+    assert!(holds("touch, shorten | merge", world(CRASH, &[&[Touch, Shorten, Load], &[Merge, Load]])));
     assert!(holds("merge | touch | load", world(CUT, &[&[Merge], &[Touch], &[Load, Load]])));
+    assert!(holds("swap | touch | load", world(CUT, &[&[Load, Swap], &[Touch], &[Load, Load]])));
     let either = Setting { crashes: &[0, 1], ..CUT };
     assert!(holds("merge | merge | delete", world(either, &[&[Merge], &[Merge], &[Delete, Load]])));
 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use holdover_api::Timestamp;
-use holdover_layers::failover::{Conduct, Outcome, Place, Rules, Seen, Sight, Step};
+use holdover_layers::failover::{Answer, Conduct, Outcome, Place, Rules, Seen, Sight, Step};
 use stateright::semantics::{ConsistencyTester, LinearizabilityTester};
 use stateright::{Model, Property};
 
 use crate::nodes::{NOW, Node};
-use crate::processes::{Act, Process, Running, chain, first_record, moment, number, op, ret};
+use crate::processes::{Act, Process, Running, chain, first_record, moment, number, op, ret, stamp};
 use crate::spec::{Picture, Ret, Spec};
 
 /// After so many rounds a process gives up: its client has had a time-out.
@@ -69,7 +69,12 @@ const fn index(place: Place) -> usize {
 
 impl World {
     fn conduct(&self) -> Conduct {
-        Conduct { answers_before_tail: false, bury_until: Timestamp::MAX, rules: self.setting.rules }
+        Conduct {
+            answers_before_tail: false,
+            head_commits: false,
+            bury_until: Timestamp::MAX,
+            rules: self.setting.rules,
+        }
     }
 
     fn reaches(state: &State, process: usize, node: usize) -> bool {
@@ -79,11 +84,13 @@ impl World {
     fn begin(&self, state: &mut State, process: usize) {
         let done = state.processes[process].done;
         let loaded = state.processes[process].loaded;
-        let Some(op) = op(self.scripts[process][done], process, done, loaded) else {
+        let known = loaded.map(|(known, _)| known);
+        let Some(op) = op(self.scripts[process][done], process, done, known) else {
             state.processes[process].done += 1;
             return;
         };
-        let chain = chain(op, number(process, done), self.conduct());
+        let head = loaded.map_or_else(|| stamp(0), |(_, head)| head);
+        let chain = chain(op, number(process, done), head, self.conduct());
         let running = Running { op, chain, step: Step::Read, read: [None, None], rounds: 0 };
         let id = u8::try_from(process).expect("few processes");
         state.history.on_invoke(id, op).expect("one operation at a time");
@@ -146,8 +153,9 @@ impl World {
             current.stuck = true;
             return;
         };
-        if let Ret::Found(found) = ret {
-            current.loaded = found.map(|picture| picture.head);
+        if let (Ret::Found(found), Answer::Found(stored, _)) = (ret, &answer) {
+            let heads = found.zip(stored.as_ref());
+            current.loaded = heads.map(|(picture, stored)| (picture.head, stored.head()));
         }
         current.done += 1;
         let id = u8::try_from(process).expect("few processes");

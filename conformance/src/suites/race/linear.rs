@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdover_api::{Deadline, Delta, Loaded, On, SessionKey, Timestamp, Write};
+use holdover_api::{Deadline, Delta, Loaded, On, SaveAnswer, SessionKey, Timestamp, Write};
 
 use super::support::{case, nodes, together};
 use crate::case::{Case, Ending};
 use crate::history::{
-    Action, Answer, Call, DEFAULT_BUDGET, Linearizability, Outcome, Recorder, Who, check_linearizable,
-    timeline,
+    Action, Answer, Call, DEFAULT_BUDGET, Deletion, Linearizability, Outcome, Recorder, Who,
+    check_linearizable_with, timeline,
 };
 use crate::random::Random;
 use crate::trial::{LIFETIME, Subject, Trial};
@@ -51,6 +51,7 @@ struct Met {
 
 async fn round(trial: &Trial) -> Result<Met, Ending> {
     let nodes = Arc::new(nodes(trial, NODES).await?);
+    let deletion = deletion(&nodes[0]).await?;
     let recorder = Arc::new(Recorder::new());
     let mut met = Met::default();
     for batch in 0..SESSIONS / SESSIONS_AT_ONCE {
@@ -62,6 +63,7 @@ async fn round(trial: &Trial) -> Result<Met, Ending> {
                 recorder: Arc::clone(&recorder),
                 session,
                 key: trial.key(),
+                deletion,
             };
             async move { play(plan).await }
         });
@@ -71,6 +73,19 @@ async fn round(trial: &Trial) -> Result<Met, Ending> {
         }
     }
     Ok(met)
+}
+
+/// What a delete of this store leaves: it may refuse a create under the same key (S5) or not, but always the same.
+async fn deletion(node: &Subject) -> Result<Deletion, Ending> {
+    let key = node.create(&[]).await?;
+    node.delete(&key).await?;
+    match node.save(&key, &node.creation(&[])).await? {
+        SaveAnswer::Saved { .. } => Ok(Deletion::Nothing),
+        SaveAnswer::Gone => Ok(Deletion::Tombstone),
+        SaveAnswer::Conflict { .. } => {
+            Err(Ending::Failed("a create after a delete met a session that was destroyed (I1)".into()))
+        }
+    }
 }
 
 /// All clients of one session, then a load on every node, then the verdict.
@@ -85,7 +100,7 @@ async fn play(plan: Plan) -> Result<Met, Ending> {
         plan.call(CLIENTS + node, node, Call::Load, 0).await?;
     }
     let history = plan.recorder.of_session(plan.session);
-    match check_linearizable(plan.trial.now(), None, &history, DEFAULT_BUDGET) {
+    match check_linearizable_with(plan.deletion, plan.trial.now(), None, &history, DEFAULT_BUDGET) {
         Linearizability::Linearizable(_) => Ok(count(&history)),
         Linearizability::Unknown => Err(Ending::Unknown(format!(
             "{DEFAULT_BUDGET} steps did not decide a history of {}",
@@ -120,6 +135,7 @@ struct Plan {
     recorder: Arc<Recorder>,
     session: usize,
     key: SessionKey,
+    deletion: Deletion,
 }
 
 /// A client: its own random numbers, so that a seed repeats its plan however the clients interleave, and what it
