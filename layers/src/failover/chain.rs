@@ -209,7 +209,11 @@ impl Chain {
                     let lineage = self.touched(&record.lineage, *stamp);
                     Stored::Record(Record { lineage, deadline, ..record.clone() })
                 }
-                (touched, _) => return Step::Done(Answer::Touched(touched.is_some())),
+                // As with a write: it may have been read from the head before the session was destroyed.
+                (touched, _) => {
+                    let touched = touched.is_some() || self.partly_written.is_some();
+                    return Step::Done(Answer::Touched(touched));
+                }
             },
             Ask::Delete(stamp) => match self.tombstone(now, stored, *stamp) {
                 Some(tombstone) => tombstone,

@@ -72,6 +72,7 @@ fn holds_for_three_processes() {
     assert!(holds("touch, shorten | load", world(CUT, &[&[Touch, Shorten, Load], &[Load, Load]])));
     assert!(holds("touch, shorten | merge", world(CRASH, &[&[Touch, Shorten, Load], &[Merge, Load]])));
     assert!(holds("merge | touch | load", world(CUT, &[&[Merge], &[Touch], &[Load, Load]])));
+    assert!(holds("touch | delete | load, load", world(CUT, &[&[Touch], &[Delete], &[Load, Load]])));
     assert!(holds("swap | touch | load", world(CUT, &[&[Load, Swap], &[Touch], &[Load, Load]])));
     let either = Setting { crashes: &[0, 1], ..CUT };
     assert!(holds("merge | merge | delete", world(either, &[&[Merge], &[Merge], &[Delete, Load]])));
