@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use holdover_api::{
-    Capabilities, Clock, Deadline, Delta, Entropy, Error, Loaded, ManualClock, On, OsEntropy, SaveAnswer,
-    SessionKey, SessionStore, SessionStoreExt, Stamp, SystemClock, Timestamp, Write,
+    Capabilities, Clock, Deadline, Delta, Entropy, Error, Freshness, Loaded, ManualClock, On, OsEntropy,
+    SaveAnswer, SessionKey, SessionStore, SessionStoreExt, Stamp, SystemClock, Timestamp, Write,
 };
 
 use crate::case::Ending;
@@ -184,6 +184,11 @@ impl Subject {
     /// Loads the latest.
     pub async fn load(&self, key: &SessionKey) -> Result<Option<Loaded>, Ending> {
         self.store.load_latest(key).await.map_err(failed("load"))
+    }
+
+    /// Loads what was the latest at most so long ago.
+    pub async fn load_within(&self, key: &SessionKey, bound: Duration) -> Result<Option<Loaded>, Ending> {
+        self.store.load(key, Freshness::Within(bound)).await.map_err(failed("load"))
     }
 
     /// Loads what has to be there.

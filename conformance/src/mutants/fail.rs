@@ -296,6 +296,12 @@ fn clients() -> Vec<Mutant> {
             killed_by: &["FAIL-09"],
         },
         Mutant {
+            id: "m43s",
+            defect: "a load that failed answers what was loaded last",
+            make: || WireHarness::client(ClientFlaw::ServesStale),
+            killed_by: &["FAIL-35"],
+        },
+        Mutant {
             id: "m44f",
             defect: "a save holds a lock that only its holder ends",
             make: || WireHarness::client(ClientFlaw::Locks),

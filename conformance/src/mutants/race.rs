@@ -1,5 +1,6 @@
 //! Broken stores that the RACE cases have to catch.
 
+mod copies;
 mod steps;
 
 use holdover_api::{On, Record, Stamp, Stored, Timestamp, Verdict, Write, judge};
@@ -11,6 +12,7 @@ use super::shapes::{IgnoresHead, InstallsAlways, SaveUpserts};
 /// The mutants of this suite.
 pub(super) fn mutants() -> Vec<Mutant> {
     let mut mutants = rules();
+    mutants.extend(copies::mutants());
     mutants.extend(steps::mutants());
     mutants
 }

@@ -5,6 +5,7 @@
 
 mod basics;
 mod cliffs;
+mod copies;
 mod history;
 mod native;
 mod policy;
@@ -15,8 +16,15 @@ use crate::case::Case;
 
 /// The cases of this suite.
 pub(super) fn cases() -> Vec<Case> {
-    let parts =
-        [basics::cases(), cliffs::cases(), history::cases(), native::cases(), policy::cases(), skew::cases()];
+    let parts = [
+        basics::cases(),
+        cliffs::cases(),
+        copies::cases(),
+        history::cases(),
+        native::cases(),
+        policy::cases(),
+        skew::cases(),
+    ];
     let mut cases: Vec<Case> = parts.into_iter().flatten().collect();
     cases.sort_by_key(|case| case.id);
     cases

@@ -4,9 +4,10 @@
 //! than a store needs, so that a busy machine fails nothing. What is asserted is what happened, not how fast.
 //!
 //! Not in here: FAIL-13 (a server that asks for less) has no form that every protocol shares, so each backend tests its
-//! own mapping table. FAIL-14 to FAIL-24, FAIL-26 and FAIL-27 need two copies, FAIL-30 to FAIL-34 peers, FAIL-35 a cache:
-//! they come with those.
+//! own mapping table. FAIL-14 to FAIL-24, FAIL-26 and FAIL-27 need two copies, FAIL-30 to FAIL-34 peers: they come with
+//! those.
 
+mod copies;
 mod down;
 mod durable;
 mod effect;
@@ -176,6 +177,15 @@ fn late() -> Vec<Case> {
                 again (I1).",
             applies: with_proxy,
             run: |trial| Box::pin(nodes::asleep_in_a_save(trial)),
+        },
+        Case {
+            id: "FAIL-35",
+            title: "an_outage_makes_no_copy_younger_than_it_is",
+            explain: "The store is away. A copy is served to readers that accept its age, and to nobody else: not \
+                to a reader of the latest, not past the bound (I7), and an absence to nobody. What another node \
+                has ended meanwhile stays ended (I1).",
+            applies: with_proxy,
+            run: |trial| Box::pin(copies::through_an_outage(trial)),
         },
         Case {
             id: "FAIL-36",

@@ -5,6 +5,7 @@
 
 mod append;
 mod births;
+mod cache;
 mod counters;
 mod interrupted;
 mod linear;
@@ -25,6 +26,7 @@ pub(super) fn cases() -> Vec<Case> {
         logout::cases(),
         touches::cases(),
         births::cases(),
+        cache::cases(),
         renewal::cases(),
         visibility::cases(),
         append::cases(),

@@ -47,6 +47,8 @@ pub(super) enum ClientFlaw {
     SavesInParts,
     /// Tries a save again by itself, as a new write.
     RestampsRetry,
+    /// Answers what it loaded last where a load failed.
+    ServesStale,
 }
 
 /// A connection, or what is left of it.
@@ -67,6 +69,8 @@ pub(super) struct WireStore {
     pub(super) claims: Survives,
     script: Option<usize>,
     link: Mutex<Link>,
+    /// For [`ClientFlaw::ServesStale`].
+    loaded: Mutex<Option<Loaded>>,
 }
 
 impl WireStore {
@@ -79,7 +83,8 @@ impl WireStore {
     ) -> Self {
         let script = (flaw == ClientFlaw::KeepsScript).then(|| shared.starts());
         let link = Mutex::new(Link::None);
-        Self { address, shared, place: node.place, clock: node.clock, flaw, claims, script, link }
+        let (place, clock) = (node.place, node.clock);
+        Self { address, shared, place, clock, flaw, claims, script, link, loaded: Mutex::new(None) }
     }
 
     /// Asks, within the time-out.
@@ -227,9 +232,13 @@ impl SessionStore for WireStore {
 
     async fn load(&self, key: &SessionKey, _freshness: Freshness) -> Result<Option<Loaded>, Error> {
         match self.ask(Operation::Load, Call::Load(*key)).await {
-            Ok(Answer::Load(loaded)) => Ok(loaded),
+            Ok(Answer::Load(loaded)) => {
+                self.loaded.lock().await.clone_from(&loaded);
+                Ok(loaded)
+            }
             Ok(_) => Err(self.failure(Operation::Load, true)),
             Err(_) if self.hides(Operation::Load) => Ok(None),
+            Err(_) if self.flaw == ClientFlaw::ServesStale => Ok(self.loaded.lock().await.clone()),
             Err(error) => Err(error),
         }
     }

@@ -50,7 +50,7 @@ pub(super) fn mutants() -> Vec<Mutant> {
             "race-m41",
             NodeCache::default(),
             "each node has a cache that nobody invalidates",
-            ["RACE-20", "RACE-22", "RACE-23"]
+            ["RACE-20", "RACE-22", "RACE-23", "RACE-31"]
         ),
         mutant!("race-m54", LoadPutsBack, "a load puts back what it has read", ["RACE-07"]),
         mutant!("race-m55", DeleteInsists, "deleting what is not there is an error", ["RACE-08"]),
