@@ -27,9 +27,10 @@ use crate::timeout::too_late;
 /// It gives up when the deadline would pass, when the budget is used up, or when the store asks to wait longer than the
 /// deadline allows, and then returns the last failure. Its effect is [`Effect::Unknown`] if that of any attempt was.
 ///
-/// A save whose stamp has been pushed out of the lineage by eight later writes is not recognised
-/// ([`LINEAGE_DEPTH`](holdover_api::LINEAGE_DEPTH)), and a delete or a touch acts on what is there when it arrives: keep
-/// the deadline short.
+/// What idempotence cannot cover, and a short deadline keeps rare: a save whose stamp eight later writes have pushed out of
+/// the lineage ([`LINEAGE_DEPTH`](holdover_api::LINEAGE_DEPTH)) is not recognised, a touch extends once more what another
+/// writer has shortened in between, and a delete also ends a session that was created under the same key in between, which
+/// sessions never are: ids are drawn.
 ///
 /// ```
 /// use std::time::Duration;
