@@ -228,3 +228,32 @@ impl SessionStore for Cached {
         self.change_and_drop(key, self.inner.install(key, over, new)).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use holdover_api::{Deadline, Delta, Memory, On, Stamp};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn copies_take_no_more_room_than_they_are_given() {
+        let memory: Arc<dyn SessionStore> = Arc::new(Memory::new());
+        let clock = Arc::new(holdover_api::SystemClock);
+        let settings = NearCache { max_bytes: 64 * 1024, ..NearCache::default() };
+        let cached = Cached::new(Arc::clone(&memory), &settings, Arc::clone(&clock) as Arc<dyn Clock>);
+        for number in 0..100 {
+            let key = SessionKey::from_bytes([number; 32]);
+            let mut delta = Delta::default();
+            delta.set("page", vec![0; 1024]);
+            let deadline = Deadline::AtLeast(clock.now() + Duration::from_secs(600));
+            let stamp = Stamp::from_bytes([number; 16]);
+            let on = On::Absent { created: clock.now() };
+            memory.save(&key, &Write { on, delta, stamp, deadline, base: None }).await.unwrap();
+            assert!(cached.load(&key, Freshness::Latest).await.unwrap().is_some());
+        }
+        cached.copies.run_pending_tasks().await;
+        assert!(cached.copies.weighted_size() <= settings.max_bytes, "{}", cached.copies.weighted_size());
+        assert!(cached.copies.entry_count() >= 20, "{} copies", cached.copies.entry_count());
+        assert!(cached.flights.is_empty());
+    }
+}
