@@ -231,29 +231,55 @@ impl SessionStore for Cached {
 
 #[cfg(test)]
 mod tests {
-    use holdover_api::{Deadline, Delta, Memory, On, Stamp};
+    use holdover_api::{Deadline, Delta, Memory, On, Stamp, SystemClock};
 
     use super::*;
 
+    fn cached(max_bytes: u64) -> (Memory, Cached) {
+        let memory = Memory::new();
+        let settings = NearCache { max_bytes, ..NearCache::default() };
+        let cached = Cached::new(Arc::new(memory.clone()), &settings, Arc::new(SystemClock));
+        (memory, cached)
+    }
+
+    async fn create(memory: &Memory, number: u8) -> SessionKey {
+        let key = SessionKey::from_bytes([number; 32]);
+        let mut delta = Delta::default();
+        delta.set("page", vec![0; 1024]);
+        let now = SystemClock.now();
+        let deadline = Deadline::AtLeast(now + Duration::from_secs(600));
+        let (on, stamp) = (On::Absent { created: now }, Stamp::from_bytes([number; 16]));
+        memory.save(&key, &Write { on, delta, stamp, deadline, base: None }).await.unwrap();
+        key
+    }
+
     #[tokio::test]
     async fn copies_take_no_more_room_than_they_are_given() {
-        let memory: Arc<dyn SessionStore> = Arc::new(Memory::new());
-        let clock = Arc::new(holdover_api::SystemClock);
-        let settings = NearCache { max_bytes: 64 * 1024, ..NearCache::default() };
-        let cached = Cached::new(Arc::clone(&memory), &settings, Arc::clone(&clock) as Arc<dyn Clock>);
+        let max_bytes = 64 * 1024;
+        let (memory, cached) = cached(max_bytes);
         for number in 0..100 {
-            let key = SessionKey::from_bytes([number; 32]);
-            let mut delta = Delta::default();
-            delta.set("page", vec![0; 1024]);
-            let deadline = Deadline::AtLeast(clock.now() + Duration::from_secs(600));
-            let stamp = Stamp::from_bytes([number; 16]);
-            let on = On::Absent { created: clock.now() };
-            memory.save(&key, &Write { on, delta, stamp, deadline, base: None }).await.unwrap();
+            let key = create(&memory, number).await;
             assert!(cached.load(&key, Freshness::Latest).await.unwrap().is_some());
         }
         cached.copies.run_pending_tasks().await;
-        assert!(cached.copies.weighted_size() <= settings.max_bytes, "{}", cached.copies.weighted_size());
+        assert!(cached.copies.weighted_size() <= max_bytes, "{}", cached.copies.weighted_size());
         assert!(cached.copies.entry_count() >= 20, "{} copies", cached.copies.entry_count());
         assert!(cached.flights.is_empty());
+    }
+
+    /// A maker may be overtaken between its last look at the validity and the moment its copy is in the cache.
+    #[tokio::test]
+    async fn a_void_copy_is_not_served_even_from_within_the_cache() {
+        let (memory, cached) = cached(1024 * 1024);
+        let key = create(&memory, 1).await;
+        let loaded = memory.load(&key, Freshness::Latest).await.unwrap().unwrap();
+        let flight = cached.flights.board(&key);
+        let copy = Copy { loaded, asked: Stopwatch::start(), validity: flight.validity().clone() };
+        cached.copies.insert(key, copy).await;
+        let freshness = Freshness::Within(Duration::from_secs(1));
+        assert!(cached.copy_for(&key, freshness).await.is_some());
+        cached.flights.void_others(&key, &cached.flights.board(&key));
+        assert!(cached.copy_for(&key, freshness).await.is_none());
+        assert!(cached.valid_copy(&key).await.is_none());
     }
 }
