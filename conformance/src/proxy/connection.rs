@@ -142,7 +142,10 @@ impl<'a> Pump<'a> {
         }
         self.shared.count(|counts| match self.direction {
             Direction::Requests => counts.requests += 1,
-            Direction::Responses => counts.responses += 1,
+            Direction::Responses => {
+                counts.responses += 1;
+                counts.last_response_bytes = 0;
+            }
         });
         if responses && self.doomed.is_none() {
             self.doomed = self.take_cut();
@@ -222,7 +225,10 @@ impl<'a> Pump<'a> {
         // Counted first: who has received the bytes may rely on the count.
         self.shared.count(|counts| match self.direction {
             Direction::Requests => counts.request_bytes += piece.len(),
-            Direction::Responses => counts.response_bytes += piece.len(),
+            Direction::Responses => {
+                counts.response_bytes += piece.len();
+                counts.last_response_bytes += piece.len();
+            }
         });
         to.write_all(piece).await.map_err(|_| End::Peer)
     }

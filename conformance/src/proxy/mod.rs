@@ -78,6 +78,8 @@ pub struct Counts {
     pub request_bytes: usize,
     /// Bytes of responses that went on to the client.
     pub response_bytes: usize,
+    /// Bytes of the response that began last, as far as they went on to the client.
+    pub last_response_bytes: usize,
     /// Pieces that were delayed, slowed down or kept.
     pub delayed: usize,
     /// Bytes that were swallowed.

@@ -66,6 +66,7 @@ async fn what_passes_is_counted() {
     let counts = proxy.until(|counts| counts.response_bytes == 10).await;
     assert_eq!((counts.connections, counts.open), (1, 1));
     assert_eq!((counts.requests, counts.responses, counts.request_bytes), (2, 2, 10));
+    assert_eq!(counts.last_response_bytes, 6);
     drop(client);
     proxy.until(|counts| counts.open == 0).await;
 }

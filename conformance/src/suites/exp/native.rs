@@ -14,8 +14,9 @@ use crate::require;
 use crate::suites::race::support::{case, must_save, on_head, two_nodes};
 use crate::trial::{LIFETIME, Subject, Trial};
 
-/// How much later than the record's deadline the server's own may be: stores that count in seconds round up.
-const ROUNDING: Duration = Duration::from_secs(1);
+/// How much later than the record's deadline the server's own may be: stores that count in seconds round up, and those
+/// whose server's clock ticks in seconds keep two of them in hand, so that it is never early.
+const ROUNDING: Duration = Duration::from_secs(3);
 /// A server that may take longer is waited for only so long: the case is then vacuous.
 const LONGEST_LAG: Duration = Duration::from_secs(30);
 /// How much later than promised a busy machine may be.
@@ -55,7 +56,7 @@ pub(super) fn cases() -> Vec<Case> {
             "EXP-23",
             "the_time_out_of_the_server_is_the_deadline_after_every_kind_of_write",
             "Create, merge, compare and set, shorten, touch and install each leave the server's time-out at the \
-             record's deadline, at most a second later and never earlier: a server that is early loses live sessions.",
+             record's deadline, at most three seconds later and never earlier: a server that is early loses live sessions.",
             |trial| Box::pin(native_follows(trial)),
         ),
     ];

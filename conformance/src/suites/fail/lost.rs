@@ -22,7 +22,10 @@ const CUTS: [(usize, Break); 5] =
 struct Bench {
     lane: Lane,
     other: Subject,
-    /// How long the answer to the operation is.
+    /// How many answers of the server the operation waits for. The last one tells of the change: a store of whole
+    /// records reads before it writes.
+    answers: usize,
+    /// How long the last one is.
     length: usize,
 }
 
@@ -30,14 +33,16 @@ impl Bench {
     async fn open(trial: &Trial) -> Result<Self, Ending> {
         let lane = Lane::open(trial).await?;
         let other = trial.node().await?;
-        Ok(Self { lane, other, length: 0 })
+        Ok(Self { lane, other, answers: 1, length: 0 })
     }
 
-    /// Runs an operation that succeeds, to learn how long its answer is.
+    /// Runs an operation that succeeds, to learn how many answers it waits for and how long the last one is.
     async fn measure<T>(&mut self, work: impl Future<Output = Result<T, Ending>>) -> Result<(), Ending> {
-        let before = self.lane.proxy.counts().response_bytes;
+        let before = self.lane.proxy.counts().responses;
         work.await?;
-        self.length = self.lane.proxy.counts().response_bytes - before;
+        let after = self.lane.proxy.counts();
+        self.answers = after.responses - before;
+        self.length = after.last_response_bytes;
         Ok(())
     }
 
@@ -49,7 +54,7 @@ impl Bench {
         }
     }
 
-    /// Runs an operation whose answer is cut off. Answers whether the cut struck, and how the operation ended.
+    /// Runs an operation whose last answer is cut off. Answers whether the cut struck, and how the operation ended.
     async fn lose<T>(
         &self,
         operation: Operation,
@@ -58,7 +63,7 @@ impl Bench {
     ) -> Result<(bool, Result<T, Error>), Ending> {
         let proxy = &self.lane.proxy;
         let before = proxy.counts().cuts;
-        proxy.cut_response(0, self.kept(cut.0), cut.1);
+        proxy.cut_response(self.answers.saturating_sub(1), self.kept(cut.0), cut.1);
         let result = bounded(operation.name(), work).await?;
         let struck = proxy.counts().cuts > before;
         proxy.heal().await;

@@ -1,6 +1,6 @@
 //! An application node dies, or sleeps, in the middle of an operation.
 
-use holdover_api::{Error, On, SaveAnswer, SessionKey};
+use holdover_api::{Error, Loaded, On, SaveAnswer, SessionKey, Write};
 
 use super::tools::{Lane, bounded, insist_live};
 use crate::case::Ending;
@@ -37,8 +37,10 @@ async fn die_in_a_save(
     direction: Direction,
 ) -> Result<holdover_api::Stamp, Ending> {
     let lane = Lane::open(trial).await?;
-    lane.node.load_live(key).await?;
+    let read = lane.node.load_live(key).await?;
     let write = lane.node.write(On::Live, &[("a", b"new"), ("b", b"new")]);
+    // With what it was made from, so that the write itself is on its way and not a read before it.
+    let write = Write { base: Some(read), ..write };
     let stamp = write.stamp;
     lane.proxy.set(direction, Behaviour::Hold);
     let before = lane.proxy.counts().delayed;
@@ -111,11 +113,11 @@ async fn sleep_through(
 ) -> Result<Result<Woken, Error>, Ending> {
     let lane = Lane::open(trial).await?;
     let node = lane.node.clone();
-    let head = insist_live(&node, key).await?.record.head();
+    let read = insist_live(&node, key).await?;
     lane.proxy.set(Direction::Requests, Behaviour::Hold);
     let before = lane.proxy.counts();
     let key = *key;
-    let asleep = tokio::spawn(async move { act(&node, &key, sleeper, head).await });
+    let asleep = tokio::spawn(async move { act(&node, &key, sleeper, read).await });
     bounded("a request", lane.proxy.until(|counts| counts.delayed > before.delayed)).await?;
     meanwhile.await?;
     lane.proxy.heal().await;
@@ -127,14 +129,9 @@ async fn sleep_through(
         .map_err(|error| Ending::Error(error.to_string()))
 }
 
-async fn act(
-    node: &Subject,
-    key: &SessionKey,
-    sleeper: Sleeper,
-    head: holdover_api::Stamp,
-) -> Result<Woken, Error> {
+async fn act(node: &Subject, key: &SessionKey, sleeper: Sleeper, read: Loaded) -> Result<Woken, Error> {
     let on = match sleeper {
-        Sleeper::Head => On::Head(head),
+        Sleeper::Head => On::Head(read.record.head()),
         Sleeper::Live => On::Live,
         Sleeper::Touch => {
             let found = node.store.touch(key, node.now() + LIFETIME).await?;
@@ -142,6 +139,7 @@ async fn act(
         }
     };
     let write = node.write(on, &[("cart", b"asleep"), ("user", b"ann")]);
+    let write = Write { base: Some(read), ..write };
     let answer = node.store.save(key, &write).await?;
     Ok(match answer {
         SaveAnswer::Saved { .. } => Woken::Done,
