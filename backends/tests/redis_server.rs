@@ -3,12 +3,11 @@
 
 #[path = "redis_server/cluster.rs"]
 mod cluster;
-#[path = "redis_server/differential.rs"]
-mod differential;
 #[path = "redis_server/help.rs"]
 mod help;
 #[path = "redis_server/sentinel.rs"]
 mod sentinel;
+mod support;
 #[path = "redis_server/tls.rs"]
 mod tls;
 
@@ -21,7 +20,14 @@ use holdover_api::{
 use holdover_conformance::ServerControl;
 use holdover_conformance::servers::{self, Server};
 
-use crate::help::{calls, key, open, stamp, write};
+use crate::help::calls;
+use crate::support::{differential, key, open, stamp, write};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_sequence_has_the_answers_of_the_memory_store() {
+    let server = Server::start(&servers::redis()).await.unwrap();
+    differential::agree(server.url()).await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_operation_is_one_exchange() {

@@ -3,8 +3,9 @@
 use holdover_api::{Clock, On, SaveAnswer, SessionStoreExt, SystemClock};
 use holdover_conformance::servers::{self, Server};
 
-use crate::help::{ask, key, open, write};
+use crate::help::ask;
 use crate::sentinel::until;
+use crate::support::{key, open, write};
 
 const SLOTS: u32 = 16384;
 

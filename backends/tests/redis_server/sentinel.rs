@@ -7,7 +7,8 @@ use holdover_api::{Clock, On, SaveAnswer, SessionStoreExt, SystemClock, pause, w
 use holdover_conformance::ServerControl;
 use holdover_conformance::servers::{self, Server};
 
-use crate::help::{ask, key, open, write};
+use crate::help::ask;
+use crate::support::{key, open, write};
 
 /// Killed when dropped.
 struct Sentinel(Child);

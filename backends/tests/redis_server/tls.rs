@@ -17,7 +17,7 @@ use redis::FromRedisValue;
 use redis::aio::MultiplexedConnection;
 use tokio::process::Command;
 
-use crate::help::{key, write};
+use crate::support::{key, write};
 
 /// The host of every URL here.
 const HOST: &str = "127.0.0.1";

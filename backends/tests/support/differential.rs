@@ -1,4 +1,4 @@
-//! The scripts against the executable specification: any sequence of operations has the same answers.
+//! A store against the executable specification: any sequence of operations has the same answers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,6 @@ use holdover_api::{
     Clock, Deadline, Delta, Freshness, InstallAnswer, Lineage, Loaded, ManualClock, Memory, On, Record,
     SaveAnswer, SessionKey, SessionStore, Stamp, Standing, Stored, SystemClock, Timestamp, Tombstone, Write,
 };
-use holdover_conformance::servers::{self, Server};
 use holdover_conformance::{Random, SEED_VARIABLE, fresh_seed, parse_seed};
 
 const SEQUENCES: usize = 250;
@@ -40,15 +39,14 @@ struct Sequence {
     last_stored: Option<Stored>,
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn any_sequence_has_the_answers_of_the_memory_store() {
-    let server = Server::start(&servers::redis()).await.unwrap();
+/// Any sequence of operations on the store at `url` has the answers of the memory store.
+pub(crate) async fn agree(url: &str) {
     let seed = seed();
     println!("seed {seed:#x}: repeat with {SEED_VARIABLE}={seed:#x}");
     let mut random = Random::new(seed);
     let clock = Arc::new(ManualClock::at(SystemClock.now()));
-    let url = format!("{}?max_bytes={MAX_BYTES}", server.url());
-    let redis =
+    let url = format!("{url}?max_bytes={MAX_BYTES}");
+    let examined =
         holdover_backends::connect_with_clock(&url, Arc::clone(&clock) as Arc<dyn Clock>).await.unwrap();
     let memory = Memory::new().with_max_bytes(MAX_BYTES).with_clock(Arc::clone(&clock) as Arc<dyn Clock>);
     let memory: Arc<dyn SessionStore> = Arc::new(memory);
@@ -64,13 +62,13 @@ async fn any_sequence_has_the_answers_of_the_memory_store() {
             stamps: Vec::new(),
             last_stored: None,
         };
-        let mut sides = [&redis, &memory].map(|store| Side { store: Arc::clone(store), loaded: None });
+        let mut sides = [&examined, &memory].map(|store| Side { store: Arc::clone(store), loaded: None });
         let mut done = Vec::new();
         for _ in 0..OPERATIONS {
             let operation = sequence.draw();
             done.push(format!("{operation:?}"));
-            let [redis, memory] = &mut sides;
-            let got = redis.run(&sequence, &operation).await;
+            let [examined, memory] = &mut sides;
+            let got = examined.run(&sequence, &operation).await;
             let expected = memory.run(&sequence, &operation).await;
             assert_eq!(got, expected, "seed {seed:#x}, sequence {number}: {done:#?}");
             for (index, word) in
