@@ -32,6 +32,7 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `axum` (default) | [`SessionLayer`] for tower and axum, and [`Session`] as an extractor |
+//! | `memcached` | the store behind `memcached://` and `memcached+unix://` |
 //! | `redis` | the store behind `redis://` and its relatives |
 //! | `messagepack`, `bincode` | further codecs for attributes, beside JSON |
 //! | `full` | all of them |
@@ -50,7 +51,8 @@ pub use holdover_http::{
     ConfigError, SameSite, SessionDegraded, SessionLayer, SessionLayerBuilder, SessionService,
 };
 
-/// Opens the store that a URL names, with what its features allow: `memory:` always, `redis://…` with `redis`.
+/// Opens the store that a URL names, with what its features allow: `memory:` always, `redis://…` with `redis`,
+/// `memcached://…` with `memcached`.
 ///
 /// An unknown scheme is refused with the known ones, a scheme whose feature is missing with that feature's name, and
 /// an unknown parameter with the known ones, all as [`ErrorKind::Misconfigured`]. Each backend's README lists its

@@ -3,6 +3,7 @@
 //! | scheme | feature | store |
 //! |---|---|---|
 //! | `memory` | always there | this process's memory: [`Memory`](holdover_api::Memory) |
+//! | `memcached`, `memcached+unix` | `memcached` | one Memcached server |
 //! | `redis`, `rediss`, `redis+unix` | `redis` | one Redis or Valkey server |
 //! | `redis+sentinel`, `rediss+sentinel` | `redis` | the master that sentinels name |
 //! | `redis+cluster`, `rediss+cluster` | `redis` | a cluster |
@@ -16,6 +17,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#[cfg(any(feature = "memcached", feature = "redis"))]
+mod host;
+#[cfg(feature = "memcached")]
+pub mod memcached;
 mod parameters;
 #[cfg(feature = "redis")]
 pub mod redis;

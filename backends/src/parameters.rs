@@ -74,7 +74,10 @@ impl Parameters {
     }
 
     /// A time above zero, with its unit.
-    #[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "only stores with a server have time-outs"))]
+    #[cfg_attr(
+        not(any(feature = "memcached", feature = "redis")),
+        allow(dead_code, reason = "only stores with a server have time-outs")
+    )]
     pub(crate) fn duration(&self, name: &'static str, default: Duration) -> Result<Duration, Error> {
         let Some(text) = self.text(name) else {
             return Ok(default);

@@ -8,8 +8,8 @@ use holdover_api::{
 
 use crate::parameters::{Parameters, misconfigured};
 
-const KNOWN_SCHEMES: &str =
-    "memory, redis, rediss, redis+unix, redis+sentinel, rediss+sentinel, redis+cluster, rediss+cluster";
+const KNOWN_SCHEMES: &str = "memory, memcached, memcached+unix, redis, rediss, redis+unix, redis+sentinel, \
+                             rediss+sentinel, redis+cluster, rediss+cluster";
 
 /// A URL in its parts, as written. Not `Debug`: it may hold a password.
 pub(crate) struct Parts<'a> {
@@ -54,6 +54,7 @@ impl<'a> Parts<'a> {
 /// enabled, or if it has a parameter that the store does not know. No error repeats any part of the URL.
 ///
 /// - `memory:` with `max_sessions` and `max_bytes`.
+/// - `memcached://host[:port]`, `memcached+unix:///path`: the README of the backend lists parameters.
 /// - `redis://[user:password@]host[:port][/db]` and its kin: the README of the backend lists forms and parameters.
 ///
 /// ```
@@ -72,6 +73,10 @@ pub async fn connect_with_clock(url: &str, clock: Arc<dyn Clock>) -> Result<Arc<
     let parts = Parts::of(url)?;
     match parts.scheme {
         "memory" => memory(&parts, clock),
+        #[cfg(feature = "memcached")]
+        "memcached" | "memcached+unix" => crate::memcached::connect(&parts, clock).await,
+        #[cfg(not(feature = "memcached"))]
+        "memcached" | "memcached+unix" => Err(missing_feature("memcached")),
         #[cfg(feature = "redis")]
         "redis" | "rediss" | "redis+unix" | "redis+sentinel" | "rediss+sentinel" | "redis+cluster"
         | "rediss+cluster" => crate::redis::connect(&parts, clock).await,
@@ -85,7 +90,7 @@ pub async fn connect_with_clock(url: &str, clock: Arc<dyn Clock>) -> Result<Arc<
     }
 }
 
-#[cfg(not(feature = "redis"))]
+#[cfg(not(all(feature = "memcached", feature = "redis")))]
 fn missing_feature(feature: &'static str) -> Error {
     let message = format!("this program was built without it: enable the feature `{feature}` of holdover");
     misconfigured(feature, message)
@@ -154,6 +159,12 @@ mod tests {
         }
     }
 
+    #[cfg(not(feature = "memcached"))]
+    #[tokio::test]
+    async fn memcached_without_its_feature_says_so() {
+        assert!(refusal("memcached://host").await.contains("enable the feature `memcached`"));
+    }
+
     #[tokio::test]
     async fn no_part_of_a_url_is_repeated() {
         let urls = [
@@ -170,6 +181,11 @@ mod tests {
             "redis://ada:hunter2%ff@host",
             "redis+sentinel://ada:hunter2@host",
             "redis+unix://ada:hunter2@/socket",
+            "memcached://ada:hunter2@host",
+            "memcached://hunter2!:port",
+            "memcached://host/hunter2",
+            "memcached://host?prefix=hunter2%20",
+            "memcached+unix://hunter2",
         ];
         for url in urls {
             let error = connect(url).await.expect_err(url);

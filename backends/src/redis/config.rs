@@ -12,6 +12,7 @@ use redis::{
 
 use super::NAME;
 use super::link::Source;
+use crate::host::{self, Wrong};
 use crate::parameters::{Parameters, decoded, misconfigured};
 use crate::url::Parts;
 
@@ -282,33 +283,12 @@ fn parse_servers(topology: &Topology, hosts: &str, default_port: u16) -> Result<
 }
 
 fn parse_server(server: &str, default_port: u16) -> Result<(String, u16), Error> {
-    let unbracketed = server.strip_prefix('[').and_then(|rest| rest.split_once(']'));
-    let (host, port) = match unbracketed {
-        Some((host, port)) => (host, port.strip_prefix(':')),
-        None => match server.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (server, None),
-        },
-    };
-    let allowed = |letter: char| letter.is_ascii_alphanumeric() || "-._".contains(letter);
-    let well_formed = match unbracketed {
-        Some((host, rest)) => {
-            host.parse::<std::net::Ipv6Addr>().is_ok() && (rest.is_empty() || port.is_some())
-        }
-        None => !host.is_empty() && host.chars().all(allowed),
-    };
-    if !well_formed {
-        return Err(wrong(
+    host::parse(server, default_port).map_err(|what| match what {
+        Wrong::Host => wrong(
             "a host of the url is not one; write host:port, [ipv6]:port, and %40 for an @ in a password",
-        ));
-    }
-    let port = port.map_or(Ok(default_port), |port| {
-        port.parse()
-            .ok()
-            .filter(|port| *port > 0)
-            .ok_or_else(|| wrong("a port of the url is not a number from 1 to 65535"))
-    })?;
-    Ok((host.to_owned(), port))
+        ),
+        Wrong::Port => wrong("a port of the url is not a number from 1 to 65535"),
+    })
 }
 
 fn parse_database(database: &str) -> Result<i64, Error> {

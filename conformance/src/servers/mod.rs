@@ -27,6 +27,7 @@
 //! ```
 
 mod find;
+mod memcached;
 mod port;
 mod process;
 mod recipe;
@@ -39,6 +40,7 @@ use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
+pub use memcached::memcached;
 pub(crate) use port::free as free_port;
 pub use process::Server;
 pub use recipe::{Launch, Recipe};

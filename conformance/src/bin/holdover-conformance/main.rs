@@ -1,5 +1,6 @@
 //! Puts the exam to any store that a URL can name.
 
+mod memcached;
 mod redis;
 mod store;
 
@@ -47,7 +48,7 @@ enum Action {
 
 #[derive(Args)]
 struct Run {
-    /// The store, as a URL: memory: or redis://host:port/db. Sessions of the suite get prefixes of their own.
+    /// The store, as a URL: memory:, redis://host:port/db or memcached://host:port. Sessions of the suite get prefixes of their own.
     #[arg(long, value_name = "URL")]
     store: Option<String>,
     /// Runs one case only; may be given several times.

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use holdover_api::{Error, SessionStore};
 use holdover_conformance::{Harness, MemoryHarness, Node, PrivateServer, Raw, servers};
 
+use crate::memcached::RawMemcached;
 use crate::redis::RawRedis;
 
 /// In front of the place, with a number of the run's own: what the suite leaves behind can be told from real sessions,
@@ -17,14 +18,21 @@ const PREFIX: &str = "holdover-conformance";
 pub(crate) struct Examined {
     /// Makes handles.
     pub(crate) harness: Arc<dyn Harness>,
-    leftovers: Option<RawRedis>,
+    leftovers: Option<Leftovers>,
+}
+
+/// What a run leaves in a store that the suite reaches below.
+enum Leftovers {
+    Memcached(RawMemcached),
+    Redis(RawRedis),
 }
 
 impl Examined {
     /// Removes what the run has left in the store, as far as the suite reaches below it.
     pub(crate) async fn clean_up(&self) -> Result<(), String> {
         match &self.leftovers {
-            Some(raw) => raw.remove_all().await,
+            Some(Leftovers::Memcached(raw)) => raw.remove_all().await,
+            Some(Leftovers::Redis(raw)) => raw.remove_all().await,
             None => Ok(()),
         }
     }
@@ -44,7 +52,10 @@ pub(crate) fn examined(url: &str, run: u64) -> Result<Examined, String> {
         _ => {
             let prefix = format!("{PREFIX}-{run:016x}");
             let harness = UrlHarness { url: url.to_owned(), scheme: scheme.to_owned(), prefix };
-            let leftovers = harness.is_plain_redis().then(|| RawRedis::new(&harness.url, &harness.prefix));
+            let leftovers = harness.plain().map(|plain| match plain {
+                Plain::Memcached => Leftovers::Memcached(RawMemcached::new(&harness.url, &harness.prefix)),
+                Plain::Redis => Leftovers::Redis(RawRedis::new(&harness.url, &harness.prefix)),
+            });
             Ok(Examined { harness: Arc::new(harness), leftovers })
         }
     }
@@ -57,11 +68,30 @@ struct UrlHarness {
     prefix: String,
 }
 
+/// The schemes whose server is one plain TCP address, so that a proxy can stand in front of it and the suite can start
+/// one like it.
+#[derive(Clone, Copy)]
+enum Plain {
+    Memcached,
+    Redis,
+}
+
+impl Plain {
+    fn recipe(self) -> servers::Recipe {
+        match self {
+            Self::Memcached => servers::memcached(),
+            Self::Redis => servers::redis_durable(),
+        }
+    }
+}
+
 impl UrlHarness {
-    /// The scheme whose server is one plain TCP address, so that a proxy can stand in front of it and the suite can
-    /// start one like it.
-    fn is_plain_redis(&self) -> bool {
-        self.scheme == "redis"
+    fn plain(&self) -> Option<Plain> {
+        match self.scheme.as_str() {
+            "memcached" => Some(Plain::Memcached),
+            "redis" => Some(Plain::Redis),
+            _ => None,
+        }
     }
 
     /// The URL with a prefix for the place, and with another address if the node goes through a proxy.
@@ -101,26 +131,25 @@ impl Harness for UrlHarness {
     }
 
     fn raw(&self) -> Option<Arc<dyn Raw>> {
-        self.is_plain_redis().then(|| Arc::new(RawRedis::new(&self.url, &self.prefix)) as Arc<dyn Raw>)
+        match self.plain()? {
+            Plain::Memcached => Some(Arc::new(RawMemcached::new(&self.url, &self.prefix))),
+            Plain::Redis => Some(Arc::new(RawRedis::new(&self.url, &self.prefix))),
+        }
     }
 
     fn address(&self) -> Option<SocketAddr> {
-        if !self.is_plain_redis() {
-            return None;
-        }
+        let port = self.plain()?.recipe().default_port;
         let (_, host) = authority(&self.url)?.rsplit_once('@').unwrap_or(("", authority(&self.url)?));
         let host = if host.rsplit(']').next().is_some_and(|rest| rest.contains(':')) {
             host.to_owned()
         } else {
-            format!("{host}:6379")
+            format!("{host}:{port}")
         };
         host.to_socket_addrs().ok()?.next()
     }
 
     async fn private_server(&self) -> Option<Result<PrivateServer, String>> {
-        if !self.is_plain_redis() {
-            return None;
-        }
+        let recipe = self.plain()?.recipe();
         let harness = |server: &servers::Server| -> Arc<dyn Harness> {
             Arc::new(Self {
                 url: server.url().to_owned(),
@@ -128,7 +157,7 @@ impl Harness for UrlHarness {
                 prefix: self.prefix.clone(),
             })
         };
-        servers::private(&servers::redis_durable(), harness).await
+        servers::private(&recipe, harness).await
     }
 }
 
@@ -136,14 +165,15 @@ impl Harness for UrlHarness {
 mod tests {
     use super::*;
 
-    fn redis(url: &str) -> UrlHarness {
-        UrlHarness { url: url.to_owned(), scheme: "redis".to_owned(), prefix: PREFIX.to_owned() }
+    fn at(url: &str) -> UrlHarness {
+        let scheme = url.split(':').next().unwrap_or_default().to_owned();
+        UrlHarness { url: url.to_owned(), scheme, prefix: PREFIX.to_owned() }
     }
 
     #[test]
     fn each_place_has_a_prefix_and_a_proxy_keeps_the_login() {
         let proxy = Some(SocketAddr::from(([127, 0, 0, 1], 9)));
-        let harness = redis("redis://user:pass@host:1234/5?response_timeout=1s");
+        let harness = at("redis://user:pass@host:1234/5?response_timeout=1s");
         assert_eq!(
             harness.url_for("p-1", None),
             "redis://user:pass@host:1234/5?response_timeout=1s&prefix=holdover-conformance:p-1:"
@@ -153,18 +183,30 @@ mod tests {
             "redis://user:pass@127.0.0.1:9/5?response_timeout=1s&prefix=holdover-conformance:p-1:"
         );
         assert_eq!(
-            redis("redis://host").url_for("p", proxy),
+            at("redis://host").url_for("p", proxy),
             "redis://127.0.0.1:9?prefix=holdover-conformance:p:"
         );
     }
 
     #[test]
     fn addresses_are_found_with_and_without_port() {
-        let found = |url: &str| redis(url).address().map(|address| address.to_string());
+        let found = |url: &str| at(url).address().map(|address| address.to_string());
         assert_eq!(found("redis://u:p@127.0.0.1/3"), Some("127.0.0.1:6379".to_owned()));
         assert_eq!(found("redis://127.0.0.1:7"), Some("127.0.0.1:7".to_owned()));
         assert_eq!(found("redis://[::1]:8"), Some("[::1]:8".to_owned()));
         assert_eq!(found("redis://[::1]"), Some("[::1]:6379".to_owned()));
+        assert_eq!(found("memcached://127.0.0.1"), Some("127.0.0.1:11211".to_owned()));
+        assert_eq!(found("redis+cluster://127.0.0.1"), None);
+    }
+
+    #[test]
+    fn below_a_memcached_addresses_get_the_usual_port_and_keys_are_decoded() {
+        let address = |url| RawMemcached::new(url, "p").address;
+        assert_eq!(address("memcached://host?prefix=x"), "host:11211");
+        assert_eq!(address("memcached://host:7/"), "host:7");
+        assert_eq!(address("memcached://[::1]:7"), "[::1]:7");
+        assert_eq!(address("memcached://[::1]"), "[::1]:11211");
+        assert_eq!(crate::memcached::decoded("a%3Ab-%zz%4"), "a:b-%zz%4");
     }
 
     #[test]
