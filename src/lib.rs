@@ -33,11 +33,13 @@
 //! |---|---|
 //! | `axum` (default) | [`SessionLayer`] for tower and axum, and [`Session`] as an extractor |
 //! | `memcached` | the store behind `memcached://` and `memcached+unix://` |
+//! | `near-cache` | the layer that keeps loaded records at hand |
 //! | `redis` | the store behind `redis://` and its relatives |
 //! | `messagepack`, `bincode` | further codecs for attributes, beside JSON |
 //! | `full` | all of them |
 //!
-//! Authors of stores and layers start at [`api`].
+//! Primary and backup, rings, retry, metrics and the other layers are in [`layers`]; authors of stores and layers start at
+//! [`api`].
 
 use std::sync::Arc;
 
@@ -50,6 +52,7 @@ pub use holdover_api::{
 pub use holdover_http::{
     ConfigError, SameSite, SessionDegraded, SessionLayer, SessionLayerBuilder, SessionService,
 };
+pub use holdover_layers as layers;
 
 /// Opens the store that a URL names, with what its features allow: `memory:` always, `redis://…` with `redis`,
 /// `memcached://…` with `memcached`.
@@ -57,6 +60,10 @@ pub use holdover_http::{
 /// An unknown scheme is refused with the known ones, a scheme whose feature is missing with that feature's name, and
 /// an unknown parameter with the known ones, all as [`ErrorKind::Misconfigured`]. Each backend's README lists its
 /// parameters.
+///
+/// Several hosts are a ring, of single nodes or of pairs (`memcached://a,b,c?copies=2`), `failover:?head=…&tail=…` is a pair
+/// of any two stores, and `retry=on`, `timeout=on`, `metrics=on` and their like put layers around whatever it is: the forms
+/// are those of [`layers::url`].
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
@@ -67,5 +74,13 @@ pub use holdover_http::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub async fn connect(url: &str) -> Result<Arc<dyn SessionStore>, Error> {
-    holdover_backends::connect(url).await
+    Ok(connect_watched(url).await?.store)
+}
+
+/// As [`connect`], with a hand on what a store with two copies notices: repairs, divergences, losses.
+pub async fn connect_watched(url: &str) -> Result<layers::url::Opened, Error> {
+    let open: layers::url::Opener = Arc::new(|url, clock| {
+        Box::pin(async move { holdover_backends::connect_with_clock(&url, clock).await })
+    });
+    layers::url::connect(url, Arc::new(api::SystemClock), &open).await
 }

@@ -15,6 +15,7 @@
 pub mod duration;
 pub mod failover;
 mod faults;
+mod late;
 mod layer;
 mod metrics;
 #[cfg(feature = "near-cache")]
@@ -22,8 +23,10 @@ mod near_cache;
 mod node;
 mod retry;
 pub mod ring;
+mod stack;
 mod timeout;
 mod trace;
+pub mod url;
 
 pub use faults::Faults;
 pub use layer::Layer;
@@ -31,5 +34,6 @@ pub use metrics::{Metrics, names};
 #[cfg(feature = "near-cache")]
 pub use near_cache::NearCache;
 pub use retry::Retry;
+pub use stack::Stack;
 pub use timeout::Timeout;
 pub use trace::Trace;

@@ -10,7 +10,7 @@ use holdover_api::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::failover::{Failover, FailoverCounts, FailoverSettings, Shared};
+use crate::failover::{Copies, Failover, FailoverCounts, FailoverSettings, Shared};
 use crate::node::Node;
 
 /// The most nodes that a ring may have.
@@ -127,6 +127,11 @@ impl Ring {
     /// What its pairs have noticed so far.
     pub fn counts(&self) -> FailoverCounts {
         self.shared.counts.snapshot()
+    }
+
+    /// A hand on what its pairs notice, to be kept where the ring itself goes under other layers.
+    pub fn copies(&self) -> Copies {
+        Copies::of(Arc::clone(&self.shared.counts))
     }
 
     /// The nodes that a session lives on, by their position in the list: the one that scores highest, and the next.

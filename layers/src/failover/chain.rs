@@ -9,11 +9,11 @@
 use std::sync::Arc;
 
 use holdover_api::{
-    Age, Deadline, InstallVerdict, LINEAGE_DEPTH, Lineage, Record, Stamp, Standing, Stored, Timestamp,
-    Tombstone, Verdict, Write, judge, judge_install, judge_touch,
+    Age, InstallVerdict, LINEAGE_DEPTH, Lineage, Record, Stamp, Standing, Stored, Timestamp, Tombstone,
+    Verdict, judge, judge_install, judge_touch,
 };
 
-use super::protocol::{Answer, Ask, Conduct, Outcome, Place, Seen, Sight, Step};
+use super::protocol::{Answer, Ask, Conduct, Outcome, Place, Seen, Sight, Step, buries_anything, is_exact};
 
 /// What the tail still has to get: over what, and what.
 pub type Backlog = (Option<Standing>, Arc<Stored>);
@@ -390,13 +390,4 @@ impl Chain {
     fn holds(&self, place: Place, new: &Arc<Stored>) -> bool {
         matches!(self.sight.at(place), Seen::Copy(copy) if copy == new)
     }
-}
-
-const fn is_exact(write: &Write) -> bool {
-    matches!(write.deadline, Deadline::Exactly(_))
-}
-
-/// A tombstone that was put where nothing was known.
-fn buries_anything(stored: &Stored) -> bool {
-    matches!(stored, Stored::Tombstone(tombstone) if tombstone.lineage.writes() == 1)
 }

@@ -1,5 +1,6 @@
 //! What a pair or a ring has noticed.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use holdover_api::Operation;
@@ -26,6 +27,21 @@ pub struct FailoverCounts {
     pub half_copies: u64,
     /// Times that a node was given up for a while.
     pub breaker_openings: u64,
+}
+
+/// A hand on what a pair or a ring notices, for whoever holds it only as a store.
+#[derive(Clone, Debug)]
+pub struct Copies(Arc<Counts>);
+
+impl Copies {
+    pub(crate) const fn of(counts: Arc<Counts>) -> Self {
+        Self(counts)
+    }
+
+    /// What has been noticed so far.
+    pub fn counts(&self) -> FailoverCounts {
+        self.0.snapshot()
+    }
 }
 
 #[derive(Debug, Default)]

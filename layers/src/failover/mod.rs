@@ -42,7 +42,7 @@ use holdover_api::{
 
 pub use chain::{Backlog, Chain};
 pub(crate) use counts::Counts;
-pub use counts::FailoverCounts;
+pub use counts::{Copies, FailoverCounts};
 pub(crate) use pair::{Ended, Pair};
 pub use protocol::{Answer, Ask, Conduct, Outcome, Place, Rules, Seen, Sight, Step};
 pub use settings::{Backup, FailoverSettings};
@@ -126,6 +126,11 @@ impl Failover {
     /// What has been noticed so far.
     pub fn counts(&self) -> FailoverCounts {
         self.pair.counts().snapshot()
+    }
+
+    /// A hand on what is noticed, to be kept where the pair itself goes under other layers.
+    pub fn copies(&self) -> Copies {
+        Copies::of(Arc::clone(self.pair.counts()))
     }
 
     async fn run(

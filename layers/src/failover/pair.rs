@@ -74,7 +74,7 @@ impl Pair {
         }
     }
 
-    pub(crate) fn counts(&self) -> &Counts {
+    pub(crate) fn counts(&self) -> &Arc<Counts> {
         &self.shared.counts
     }
 

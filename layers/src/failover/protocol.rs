@@ -3,7 +3,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use holdover_api::{On, Stamp, Standing, Stored, Timestamp, Write};
+use holdover_api::{Deadline, On, Stamp, Standing, Stored, Timestamp, Write};
 
 /// One of the two nodes of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -240,4 +240,14 @@ pub struct Conduct {
     pub bury_until: Timestamp,
     /// The ingredients.
     pub rules: Rules,
+}
+
+/// Whether a write may move the deadline back.
+pub(super) const fn is_exact(write: &Write) -> bool {
+    matches!(write.deadline, Deadline::Exactly(_))
+}
+
+/// A tombstone that was put where nothing was known.
+pub(super) fn buries_anything(stored: &Stored) -> bool {
+    matches!(stored, Stored::Tombstone(tombstone) if tombstone.lineage.writes() == 1)
 }
