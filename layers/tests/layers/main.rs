@@ -1,5 +1,6 @@
 //! What each layer does, over a memory store that fails, hangs and waits on cue.
 
+mod failover;
 mod faults;
 mod metrics;
 #[cfg(feature = "near-cache")]
