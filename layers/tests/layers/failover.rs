@@ -338,7 +338,7 @@ async fn a_write_whose_answer_was_lost_on_the_head_is_brought_to_its_end_on_both
     pair.head.script([Act::Play, Act::Unheard]);
     assert!(saved(&merge(&pair.store, 2).await));
     pair.believed_again(&pair.head).await;
-    let heads: Vec<_> = [&pair.head, &pair.tail].map(|node| Arc::clone(node)).into();
+    let heads: Vec<_> = [&pair.head, &pair.tail].map(Arc::clone).into();
     for node in heads {
         let record = node.memory.load_latest(&key(1)).await.unwrap().unwrap().record;
         assert_eq!(record.lineage.writes(), 2, "it has happened once");
