@@ -59,6 +59,10 @@ impl Pair {
         self.clock.now()
     }
 
+    pub(super) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     pub(super) const fn max_bytes(&self) -> usize {
         self.max_bytes
     }
@@ -108,14 +112,9 @@ impl Pair {
         assumed: Option<Sight>,
     ) -> Result<Ended, Error> {
         let conduct = self.conduct(self.settings.backup);
-        // Writers of one application node on one session go one after the other: side by side they would only refuse
-        // each other, and a lineage remembers no more than eight writes.
-        let turn = match operation {
-            Operation::Load | Operation::Inspect => None,
-            _ => Some(self.shared.turn(key).await),
-        };
-        let (mut chain, first) = self.begin(ask, conduct, assumed);
         let mut run = Run::new(self, operation, key);
+        let turn = run.turn().await?;
+        let (mut chain, first) = self.begin(ask, conduct, assumed);
         let answer = run.go(&mut chain, first).await?;
         self.count(operation, &chain, run.wrote());
         if chain.half() && run.wrote() && !self.settings.half_copies {

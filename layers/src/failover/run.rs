@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use holdover_api::{
     Age, Effect, Error, ErrorKind, Operation, SessionKey, Standing, Stopwatch, Stored, Timestamp, frame,
-    pause,
+    pause, within,
 };
 
 use super::chain::Chain;
 use super::pair::Pair;
 use super::protocol::{Answer, Outcome, Place, Seen, Sight, Step};
+use super::shared::Turn;
 use crate::node::Miss;
 
 /// After so many refusals other writers are given room.
@@ -38,6 +39,19 @@ pub(super) struct Run<'a> {
 impl<'a> Run<'a> {
     pub(super) fn new(pair: &'a Pair, operation: Operation, key: &'a SessionKey) -> Self {
         Self { pair, operation, key, wrote: false, refusals: 0, started: Stopwatch::start() }
+    }
+
+    /// Writers of one application node on one session go one after the other: side by side they would only refuse each
+    /// other, and a lineage remembers no more than eight writes. Readers need no turn.
+    pub(super) async fn turn(&self) -> Result<Option<Turn>, Error> {
+        if matches!(self.operation, Operation::Load | Operation::Inspect) {
+            return Ok(None);
+        }
+        let turn = within(self.pair.settings().limit, self.pair.shared().turn(self.key)).await;
+        let late = || {
+            self.error(ErrorKind::Unavailable, "other writes to the session did not end in time; try again")
+        };
+        turn.map(Some).ok_or_else(late)
     }
 
     /// Whether a node may have been changed in the operation's own name.
