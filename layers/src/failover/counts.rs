@@ -8,7 +8,7 @@ use metrics::counter;
 
 use crate::metrics::names;
 
-/// What a [`Failover`](super::Failover) or a [`Ring`](crate::Ring) has noticed since it was made. The `metrics` facade
+/// What a [`Failover`](super::Failover) or a [`Ring`](crate::ring::Ring) has noticed since it was made. The `metrics` facade
 /// gets the same, see [`names`](crate::names).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

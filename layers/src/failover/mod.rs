@@ -12,6 +12,20 @@
 //! anything is answered. A logout leaves a tombstone. A node that has been restarted less than a lease ago is not believed
 //! when it says that a session is not there. The protocol and its proofs: [`Chain`], and the model in `layers/tests/model`.
 //!
+//! # Where it differs from a store with one copy
+//!
+//! - After a delete a create under the same key is refused, for `max_lease` (S5). Ids are drawn anew, so nobody meets it.
+//! - While the head cannot be reached, a touch is kept as a write without changes: the tail's lineage grows by it, and a
+//!   compare-and-set on the head before may be refused without need (S13). Otherwise a writer between head and tail would
+//!   undo it unseen.
+//! - A write that moves the deadline back needs both nodes, or is unavailable: the other copy would outlive it.
+//! - An operation that eight other writes have overtaken while it was on its way ends as unavailable with unknown effect.
+//! - A node that comes back with *most* of its memory, such as a Redis that has lost its last second, is believed when it
+//!   says that a session is not there while the other node cannot be reached: two faults again.
+//! - A tombstone that somebody installs, as the renewal of an id does, stands for as long as they say.
+//!
+//! # What it costs
+//!
 //! | request, both nodes up | calls | round trips |
 //! |---|---|---|
 //! | read | 2 | 1 |
