@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use holdover_api::{Deadline, Delta, On, Record, Stamp, Stored, Timestamp, Write};
-use holdover_layers::failover::{Answer, Ask, Chain, Conduct, Seen, Step};
+use holdover_layers::failover::{Answer, Ask, Backlog, Chain, Conduct, Seen, Step};
 
 use crate::nodes::NOW;
 use crate::spec::{Op, Picture, Ret};
@@ -30,6 +30,8 @@ pub(crate) struct Process {
     pub(crate) running: Option<Running>,
     /// It was told that nothing can be said: it does nothing more, and what it wanted may or may not happen.
     pub(crate) stuck: bool,
+    /// What it has still to write to the tail, behind its last answer.
+    pub(crate) follow_up: Option<Backlog>,
     /// The head that was loaded last, as the oracle knows it and as it is.
     pub(crate) loaded: Option<(u8, Stamp)>,
 }
@@ -45,7 +47,7 @@ pub(crate) struct Running {
 }
 
 impl Process {
-    pub(crate) const NEW: Self = Self { done: 0, running: None, stuck: false, loaded: None };
+    pub(crate) const NEW: Self = Self { done: 0, running: None, stuck: false, follow_up: None, loaded: None };
 }
 
 /// Stamps of touches are above those of writes.

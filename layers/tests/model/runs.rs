@@ -7,7 +7,8 @@ use stateright::{Checker, HasDiscoveries, Model};
 use crate::processes::Act::{self, Create, Delete, Load, Merge, Shorten, Swap, Touch};
 use crate::world::{Setting, World};
 
-const CRASH: Setting = Setting { born: true, crashes: &[0, 1], cuts: &[], budget: 1, rules: Rules::ALL };
+const CRASH: Setting =
+    Setting { born: true, crashes: &[0, 1], cuts: &[], budget: 1, rules: Rules::ALL, backup_after: false };
 const CUT: Setting = Setting { crashes: &[], cuts: &[0, 1], ..CRASH };
 const CALM: Setting = Setting { crashes: &[], ..CRASH };
 
@@ -76,6 +77,19 @@ fn holds_for_three_processes() {
     assert!(holds("swap | touch | load", world(CUT, &[&[Load, Swap], &[Touch], &[Load, Load]])));
     let either = Setting { crashes: &[0, 1], ..CUT };
     assert!(holds("merge | merge | delete", world(either, &[&[Merge], &[Merge], &[Delete, Load]])));
+}
+
+/// With the backup written after the answer nothing is lost or comes back as long as no node does; a node that is lost may
+/// take an acknowledged write along, and `capabilities().survives` says so.
+#[test]
+fn a_backup_written_after_the_answer_holds_until_a_node_is_lost() {
+    let after = Setting { backup_after: true, ..CALM };
+    assert!(holds("merge, load | merge, load", world(after, &[&[Merge, Load], &[Merge, Load]])));
+    assert!(holds("swap | touch, load", world(after, &[&[Load, Swap, Load], &[Touch, Load]])));
+    assert!(holds("merge | delete | load, load", world(after, &[&[Merge], &[Delete], &[Load, Load]])));
+    assert!(holds("touch, shorten | load", world(after, &[&[Touch, Shorten, Load], &[Load, Load]])));
+    let lossy = Setting { backup_after: true, ..CRASH };
+    assert!(!holds("a crash before the backup", world(lossy, &[&[Merge, Load], &[Load]])));
 }
 
 /// An ingredient, a world in which it matters, and the chain without it.

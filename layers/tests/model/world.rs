@@ -9,7 +9,7 @@ use stateright::{Model, Property};
 
 use crate::nodes::{NOW, Node};
 use crate::processes::{Act, Process, Running, chain, first_record, moment, number, op, ret, stamp};
-use crate::spec::{Picture, Ret, Spec};
+use crate::spec::{Op, Picture, Ret, Spec};
 
 /// After so many rounds a process gives up: its client has had a time-out.
 const MOST_ROUNDS: u8 = 6;
@@ -34,6 +34,8 @@ pub(crate) struct Setting {
     /// How many faults there may be.
     pub(crate) budget: u8,
     pub(crate) rules: Rules,
+    /// Whether the tail is written after the answer.
+    pub(crate) backup_after: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -54,6 +56,8 @@ pub(crate) enum Action {
     Step(usize),
     /// The same over a link that is cut: the request arrives, the answer does not.
     StepUnheard(usize),
+    /// What a process left to do behind its last answer is done, or tried.
+    FollowUp(usize),
     Crash(usize),
     Restart(usize),
     Cut(usize, usize),
@@ -69,9 +73,10 @@ const fn index(place: Place) -> usize {
 
 impl World {
     fn conduct(&self) -> Conduct {
+        let after = self.setting.backup_after;
         Conduct {
-            answers_before_tail: false,
-            head_commits: false,
+            answers_before_tail: after,
+            head_commits: after,
             bury_until: Timestamp::MAX,
             rules: self.setting.rules,
         }
@@ -136,6 +141,15 @@ impl World {
         self.go_on(state, process, step);
     }
 
+    fn follow_up(state: &mut State, process: usize) {
+        let follow_up = state.processes[process].follow_up.take();
+        if let Some((over, new)) = follow_up
+            && Self::reaches(state, process, 1)
+        {
+            state.nodes[1].install(over, &new);
+        }
+    }
+
     fn go_on(&self, state: &mut State, process: usize, step: Step) {
         let current = &mut state.processes[process];
         let Some(running) = &mut current.running else { return };
@@ -148,6 +162,8 @@ impl World {
             }
             return;
         };
+        // What a reader leaves to do is looked at anew, as another reader would; only a writer's is taken as it is.
+        current.follow_up = running.chain.take_backlog().filter(|_| !matches!(running.op, Op::Load));
         current.running = None;
         let Some(ret) = ret(&answer) else {
             current.stuck = true;
@@ -183,8 +199,15 @@ impl Model for World {
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
         for (index_of, process) in state.processes.iter().enumerate() {
+            if process.follow_up.is_some() {
+                actions.push(Action::FollowUp(index_of));
+            }
             let Some(running) = &process.running else {
-                if !process.stuck && process.done < self.scripts[index_of].len() {
+                // A writer hands its turn on: nothing else of this application node begins before it is given back.
+                if process.follow_up.is_none()
+                    && !process.stuck
+                    && process.done < self.scripts[index_of].len()
+                {
                     actions.push(Action::Begin(index_of));
                 }
                 continue;
@@ -238,6 +261,7 @@ impl Model for World {
             Action::Read(process, node) => self.read(&mut state, process, node),
             Action::Step(process) => self.step(&mut state, process, true),
             Action::StepUnheard(process) => self.step(&mut state, process, false),
+            Action::FollowUp(process) => Self::follow_up(&mut state, process),
             Action::Crash(node) => {
                 state.faults += 1;
                 state.nodes[node].crash();
