@@ -6,6 +6,7 @@ use std::pin::Pin;
 
 use holdover_api::Capabilities;
 
+use crate::harness::Copies;
 use crate::trial::Trial;
 
 /// The future of a running case.
@@ -50,6 +51,10 @@ pub struct Scope {
     pub proxied: bool,
     /// Whether the harness can start private servers.
     pub servers: bool,
+    /// How the store keeps copies.
+    pub copies: Copies,
+    /// Whether the harness can start clusters of private servers.
+    pub clusters: bool,
 }
 
 /// Whether a case applies.

@@ -44,6 +44,17 @@ pub trait Harness: Send + Sync + 'static {
     async fn private_server(&self) -> Option<Result<PrivateServer, String>> {
         None
     }
+
+    /// How the store keeps its copies, if it keeps more than one of each session.
+    fn copies(&self) -> Copies {
+        Copies::ONE
+    }
+
+    /// So many servers of their own, and stores that keep their copies on them: for a store that keeps several.
+    async fn private_cluster(&self, servers: usize) -> Option<Result<PrivateCluster, String>> {
+        let _ = servers;
+        None
+    }
 }
 
 /// A server that one case has for itself.
@@ -58,6 +69,107 @@ impl fmt::Debug for PrivateServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PrivateServer({})", self.harness.name())
     }
+}
+
+/// How a store keeps copies of a session on several servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Copies {
+    /// How many servers hold each session.
+    pub count: usize,
+    /// Whether every copy is written before a write is answered, as long as every server answers.
+    pub before_the_answer: bool,
+    /// Whether the copies are kept by stores of different kinds.
+    pub several_kinds: bool,
+    /// Whether there may be more servers than copies, and servers come and go.
+    pub ring: bool,
+}
+
+impl Copies {
+    /// One copy, on one server.
+    pub const ONE: Self = Self { count: 1, before_the_answer: true, several_kinds: false, ring: false };
+
+    /// Two copies on two servers, both written before the answer.
+    pub const PAIR: Self = Self { count: 2, ..Self::ONE };
+}
+
+/// Servers that one case has for itself, and the stores that keep their copies on them.
+pub struct PrivateCluster {
+    /// The servers, in the order in which [`Seat::members`] numbers them.
+    pub servers: Vec<ClusterServer>,
+    /// Opens stores over them.
+    pub stores: Arc<dyn Cluster>,
+}
+
+impl fmt::Debug for PrivateCluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PrivateCluster({} servers)", self.servers.len())
+    }
+}
+
+/// One server of a cluster.
+#[derive(Clone)]
+pub struct ClusterServer {
+    /// Where it listens, for a fault proxy to stand in front of.
+    pub address: SocketAddr,
+    /// Controls it. What it held is lost when it is killed.
+    pub control: Arc<dyn ServerControl>,
+}
+
+impl fmt::Debug for ClusterServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ClusterServer({})", self.address)
+    }
+}
+
+/// One application node over several servers, as the suite asks a [`Cluster`] for it.
+#[derive(Clone, Debug)]
+pub struct Seat {
+    /// As [`Node::place`].
+    pub place: String,
+    /// As [`Node::clock`].
+    pub clock: Arc<dyn Clock>,
+    /// The servers that this node is configured with: their numbers, and where it reaches each of them.
+    pub members: Vec<(usize, SocketAddr)>,
+}
+
+/// An application node that was opened.
+pub struct Seated {
+    /// The store as the application has it.
+    pub store: Arc<dyn SessionStore>,
+    /// What this node's store has noticed up to now.
+    pub noticed: Arc<dyn Fn() -> Noticed + Send + Sync>,
+}
+
+impl fmt::Debug for Seated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Seated({}, {:?})", self.store, (self.noticed)())
+    }
+}
+
+/// What a store that keeps copies says that it has noticed, since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Noticed {
+    /// Operations that did without a server.
+    pub failovers: u64,
+    /// Copies that were brought up to date.
+    pub repairs: u64,
+    /// Sessions of which each copy held a write that the other lacked.
+    pub divergences: u64,
+    /// Sessions that were looked for where every copy had lost its memory.
+    pub losses: u64,
+    /// Writes that were acknowledged though one copy could not be written.
+    pub half_copies: u64,
+}
+
+/// Opens stores over the servers of a [`PrivateCluster`].
+#[async_trait]
+pub trait Cluster: Send + Sync + 'static {
+    /// Opens the store as one application node has it.
+    async fn open(&self, seat: Seat) -> Result<Seated, Error>;
+
+    /// Opens a plain store on one server, past everything that knows of copies: the suite looks at one copy through
+    /// it, and removes one.
+    async fn copy(&self, server: usize, node: Node) -> Result<Arc<dyn SessionStore>, Error>;
 }
 
 /// Control over a server process.

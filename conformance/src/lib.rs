@@ -7,6 +7,7 @@
 //! Cases are in [`suites`]; the small broken stores that prove that each case can fail are in [`mutants`].
 
 mod case;
+mod drill;
 mod harness;
 pub mod history;
 mod libtest;
@@ -14,6 +15,7 @@ mod memory;
 pub mod mutants;
 pub mod proxy;
 mod random;
+mod raw;
 mod report;
 mod run;
 pub mod servers;
@@ -21,10 +23,14 @@ pub mod suites;
 mod trial;
 
 pub use case::{Applies, Case, Ending, Running, Scope, Verdict};
-pub use harness::{Harness, Node, PrivateServer, Raw, ServerControl};
+pub use harness::{
+    Cluster, ClusterServer, Copies, Harness, Node, Noticed, PrivateCluster, PrivateServer, Raw, Seat, Seated,
+    ServerControl,
+};
 pub use libtest::{SEED_VARIABLE, case_name, fresh_seed, main, main_of, parse_seed};
 pub use memory::MemoryHarness;
 pub use random::Random;
+pub use raw::RawCopies;
 pub use report::{Outcome, Report, Status};
 pub use run::{CASE_LIMIT, case_seed, run_case, run_case_in, scope_of};
 pub use trial::{LIFETIME, Subject, Trial};

@@ -119,7 +119,12 @@ impl Trial {
     async fn open(&self, clock: Arc<dyn Clock>, via: Option<SocketAddr>) -> Result<Subject, Ending> {
         let node = Node { place: self.place.clone(), clock: Arc::clone(&clock), via };
         let store = self.harness.open(node).await.map_err(|error| Ending::Error(format!("open: {error}")))?;
-        Ok(Subject { store, clock, trial: self.clone() })
+        Ok(self.subject(store, clock))
+    }
+
+    /// A node over a store that was opened elsewhere.
+    pub(crate) fn subject(&self, store: Arc<dyn SessionStore>, clock: Arc<dyn Clock>) -> Subject {
+        Subject { store, clock, trial: self.clone() }
     }
 }
 

@@ -74,10 +74,18 @@ fn every_case_is_named_by_a_mutant() {
     let named: BTreeSet<&str> =
         mutants::all().iter().flat_map(|mutant| mutant.killed_by.iter().copied()).collect();
     let existing: BTreeSet<&str> = suites::all().iter().map(|case| case.id).collect();
-    let unproven: Vec<_> = existing.difference(&named).collect();
-    assert!(unproven.is_empty(), "no mutant shows that these can fail: {unproven:?}");
+    let unproven: BTreeSet<&str> = existing.difference(&named).copied().collect();
+    // The mutants of these are where stores with copies are, and a test there wants each of them named.
+    let elsewhere: BTreeSet<&str> = suites::on_copies().iter().map(|case| case.id).collect();
+    assert_eq!(unproven, elsewhere, "no mutant shows that these can fail");
     let unknown: Vec<_> = named.difference(&existing).collect();
     assert!(unknown.is_empty(), "no such case: {unknown:?}");
+}
+
+#[test]
+fn the_readme_counts_the_cases() {
+    let told = format!("{} cases", suites::all().len());
+    assert!(include_str!("../README.md").contains(&told), "the readme does not tell of {told}");
 }
 
 #[test]

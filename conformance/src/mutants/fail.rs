@@ -4,6 +4,7 @@
 mod client;
 mod rules;
 mod server;
+mod small;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use holdover_api::{Error, ErrorKind, Operation, SessionStore, Survives};
+
+pub use self::small::SmallServer;
 
 use self::client::{ClientFlaw, WireStore};
 use self::server::WireServer;

@@ -29,6 +29,7 @@ use crate::harness::Harness;
 
 pub use base::{Cell, Flaw, Flawed, MAX_BYTES, Shelf, Sound};
 pub use bench::MutantHarness;
+pub use fail::SmallServer;
 
 /// A broken store and the cases that have to catch it.
 #[derive(Clone, Copy)]

@@ -4,9 +4,9 @@
 //! than a store needs, so that a busy machine fails nothing. What is asserted is what happened, not how fast.
 //!
 //! Not in here: FAIL-13 (a server that asks for less) has no form that every protocol shares, so each backend tests its
-//! own mapping table. FAIL-14 to FAIL-24, FAIL-26 and FAIL-27 need two copies, FAIL-30 to FAIL-34 peers: they come with
-//! those.
+//! own mapping table. FAIL-30 to FAIL-34 need peers: they come with those.
 
+mod cluster;
 mod copies;
 mod down;
 mod durable;
@@ -24,7 +24,12 @@ use crate::case::Case;
 
 /// The cases of this suite.
 pub(super) fn cases() -> Vec<Case> {
-    [away(), unanswered(), network(), late(), beyond()].concat()
+    [away(), unanswered(), network(), late(), beyond(), cluster::cases()].concat()
+}
+
+/// Those of them that only a store with copies on several servers can be asked.
+pub(super) fn on_copies() -> Vec<Case> {
+    cluster::cases()
 }
 
 /// The server cannot be reached, or dies.

@@ -18,3 +18,9 @@ pub fn all() -> Vec<Case> {
     cases.sort_by_key(|case| (suite_rank(case), case.id));
     cases
 }
+
+/// The cases that only a store with copies on several servers can be asked. No mutant of this crate keeps copies: those
+/// that show that each of these can fail are where such stores are (`layers/tests/copies_broken`).
+pub fn on_copies() -> Vec<Case> {
+    fail::on_copies()
+}

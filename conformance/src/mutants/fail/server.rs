@@ -104,6 +104,8 @@ async fn run(listener: StdListener, mut orders: Orders, shared: Arc<Shared>) {
                     Order::Kill => {
                         listener = None;
                         connections.shutdown().await;
+                        // A frozen process dies like any other, and its successor is not frozen.
+                        shared.paused.send_replace(false);
                     }
                     Order::Restart => {
                         shared.start_again().await;

@@ -10,7 +10,7 @@ use holdover_api::{
 use tokio::sync::watch;
 
 use super::server::WORD;
-use crate::harness::{Harness, Node};
+use crate::harness::{Harness, Node, Raw};
 
 /// How much of the newest is lost by a server that acknowledges before it writes to disk.
 const LOST_AT_A_CRASH: usize = 3;
@@ -115,6 +115,11 @@ impl Shared {
     /// How often the server has been started.
     pub(super) fn starts(&self) -> usize {
         self.state().starts
+    }
+
+    /// What it keeps, past the wire.
+    pub(super) fn raw(&self) -> Option<Arc<dyn Raw>> {
+        self.state().stores.raw()
     }
 
     /// Leaves a question beside the wire.

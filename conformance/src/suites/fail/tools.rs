@@ -25,8 +25,14 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
 const IN_PROCESS: &str = "its sessions live in this process: no server and no network stand between";
 
+const SEVERAL_SERVERS: &str =
+    "it keeps copies on several servers: each takes this case alone, and FAIL-14 and on break them together";
+
 /// For cases that put the fault proxy before the server.
 pub(super) fn with_proxy(scope: &Scope) -> Applies {
+    if scope.copies.count > 1 {
+        return Applies::No(SEVERAL_SERVERS);
+    }
     match (scope.capabilities.shared, scope.proxied) {
         (false, _) => Applies::No(IN_PROCESS),
         (true, false) => Applies::NotRun("the harness names no address for the fault proxy to stand before"),
@@ -36,6 +42,9 @@ pub(super) fn with_proxy(scope: &Scope) -> Applies {
 
 /// For cases that break a server of their own.
 pub(super) fn with_server(scope: &Scope) -> Applies {
+    if scope.copies.count > 1 {
+        return Applies::No(SEVERAL_SERVERS);
+    }
     match (scope.capabilities.shared, scope.servers) {
         (false, _) => Applies::No(IN_PROCESS),
         (true, false) => Applies::NotRun("the harness starts no private servers that a case may break"),
