@@ -19,6 +19,7 @@ mod raw;
 mod report;
 mod run;
 pub mod servers;
+mod soak;
 pub mod suites;
 mod trial;
 
@@ -33,6 +34,7 @@ pub use random::Random;
 pub use raw::RawCopies;
 pub use report::{Outcome, Report, Status};
 pub use run::{CASE_LIMIT, case_seed, run_case, run_case_in, scope_of};
+pub use soak::{SoakLength, SoakReport, soak};
 pub use trial::{LIFETIME, Subject, Trial};
 
 /// Compiles the examples of the README.
