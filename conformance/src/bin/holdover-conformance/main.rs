@@ -1,5 +1,7 @@
 //! Puts the exam to any store that a URL can name.
 
+mod cluster;
+mod copies;
 mod memcached;
 mod redis;
 mod store;
@@ -10,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, Parser, Subcommand};
 use holdover_conformance::{
-    CASE_LIMIT, Case, Harness, Outcome, Report, SEED_VARIABLE, Scope, Verdict, fresh_seed, parse_seed,
-    run_case_in, scope_of, suites,
+    CASE_LIMIT, Case, Ending, Harness, Outcome, Report, SEED_VARIABLE, Scope, SoakLength, Verdict,
+    fresh_seed, parse_seed, run_case_in, scope_of, soak, suites,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -48,7 +50,8 @@ enum Action {
 
 #[derive(Args)]
 struct Run {
-    /// The store, as a URL: memory:, redis://host:port/db or memcached://host:port. Sessions of the suite get prefixes of their own.
+    /// The store, as a URL: memory:, redis://host:port/db, memcached://host:port, or several hosts with copies=2. Sessions of
+    /// the suite get prefixes of their own.
     #[arg(long, value_name = "URL")]
     store: Option<String>,
     /// Runs one case only; may be given several times.
@@ -60,6 +63,10 @@ struct Run {
     /// Repeats the run with this seed.
     #[arg(long, value_name = "N", value_parser = parse_seed)]
     seed: Option<u64>,
+    /// Instead of the cases: load for so many minutes, on servers of its own, while faults strike one at a time. For
+    /// stores that keep copies.
+    #[arg(long, value_name = "MINUTES", conflicts_with_all = ["case", "suite"])]
+    soak: Option<u64>,
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 4)]
@@ -68,6 +75,7 @@ async fn main() -> ExitCode {
     let done = match command.action {
         Some(Action::List) => list(),
         Some(Action::Explain { case }) => explain(&case),
+        None if command.run.soak.is_some() => soaked(command.run).await,
         None => examine(command.run).await,
     };
     match done {
@@ -142,6 +150,35 @@ async fn examine(run: Run) -> Result<u8, String> {
         eprintln!("warning: sessions of this run stay in the store: {message}");
     }
     Ok(report.status().exit_code())
+}
+
+/// The exit code of a soak that found a broken promise.
+const BROKEN: u8 = 1;
+
+async fn soaked(run: Run) -> Result<u8, String> {
+    let Some(url) = &run.store else {
+        return Err("name a store with --store <url>: --soak has to know what to break".to_owned());
+    };
+    let seed = run.seed.map_or_else(fresh_seed, Ok)?;
+    let minutes = run.soak.unwrap_or_default();
+    let examined = store::examined(url, fresh_seed()?)?;
+    println!("store  {}", examined.harness.name());
+    println!("seed   {seed:#018x}  (--seed)\n");
+    let length = SoakLength::Time(Duration::from_secs(minutes.saturating_mul(60)));
+    let ended = soak(&examined.harness, seed, length, |fault| println!("{fault}")).await;
+    let report = match ended {
+        Ok(report) => report,
+        Err(Ending::Error(why)) => return Err(why),
+        Err(ending) => {
+            println!("\n{}", ending.text());
+            return Ok(BROKEN);
+        }
+    };
+    println!("\n{report}");
+    for told in &report.told {
+        println!("  {told}");
+    }
+    Ok(if report.is_sound() { 0 } else { BROKEN })
 }
 
 async fn run_all(harness: &Arc<dyn Harness>, scope: Scope, cases: Vec<Case>, seed: u64) -> Report {

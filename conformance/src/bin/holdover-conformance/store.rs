@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use holdover_api::{Error, SessionStore};
 use holdover_conformance::{Harness, MemoryHarness, Node, PrivateServer, Raw, servers};
 
+use crate::copies::CopiesHarness;
 use crate::memcached::RawMemcached;
 use crate::redis::RawRedis;
 
@@ -18,11 +19,11 @@ const PREFIX: &str = "holdover-conformance";
 pub(crate) struct Examined {
     /// Makes handles.
     pub(crate) harness: Arc<dyn Harness>,
-    leftovers: Option<Leftovers>,
+    leftovers: Vec<Leftovers>,
 }
 
 /// What a run leaves in a store that the suite reaches below.
-enum Leftovers {
+pub(crate) enum Leftovers {
     Memcached(RawMemcached),
     Redis(RawRedis),
 }
@@ -30,11 +31,13 @@ enum Leftovers {
 impl Examined {
     /// Removes what the run has left in the store, as far as the suite reaches below it.
     pub(crate) async fn clean_up(&self) -> Result<(), String> {
-        match &self.leftovers {
-            Some(Leftovers::Memcached(raw)) => raw.remove_all().await,
-            Some(Leftovers::Redis(raw)) => raw.remove_all().await,
-            None => Ok(()),
+        for leftover in &self.leftovers {
+            match leftover {
+                Leftovers::Memcached(raw) => raw.remove_all().await?,
+                Leftovers::Redis(raw) => raw.remove_all().await?,
+            }
         }
+        Ok(())
     }
 }
 
@@ -43,11 +46,16 @@ pub(crate) fn examined(url: &str, run: u64) -> Result<Examined, String> {
     let scheme = url.split(':').next().unwrap_or_default();
     match scheme {
         "memory" if ["memory:", "memory://"].contains(&url) => {
-            Ok(Examined { harness: Arc::new(MemoryHarness::default()), leftovers: None })
+            Ok(Examined { harness: Arc::new(MemoryHarness::default()), leftovers: Vec::new() })
         }
         "memory" => Err("the suite examines memory: as it is, without parameters".to_owned()),
         _ if parameter(url, "prefix").is_some() => {
             Err("leave the prefix out of the url: the suite gives each case a prefix of its own".to_owned())
+        }
+        _ if CopiesHarness::is_meant(url) => {
+            let harness = CopiesHarness::of(url, &format!("{PREFIX}-{run:016x}"))?;
+            let leftovers = harness.leftovers();
+            Ok(Examined { harness: Arc::new(harness), leftovers })
         }
         _ => {
             let prefix = format!("{PREFIX}-{run:016x}");
@@ -56,7 +64,7 @@ pub(crate) fn examined(url: &str, run: u64) -> Result<Examined, String> {
                 Plain::Memcached => Leftovers::Memcached(RawMemcached::new(&harness.url, &harness.prefix)),
                 Plain::Redis => Leftovers::Redis(RawRedis::new(&harness.url, &harness.prefix)),
             });
-            Ok(Examined { harness: Arc::new(harness), leftovers })
+            Ok(Examined { harness: Arc::new(harness), leftovers: leftovers.into_iter().collect() })
         }
     }
 }
@@ -115,7 +123,7 @@ fn authority(url: &str) -> Option<&str> {
     rest.split(['/', '?']).next()
 }
 
-fn parameter<'a>(url: &'a str, name: &str) -> Option<&'a str> {
+pub(crate) fn parameter<'a>(url: &'a str, name: &str) -> Option<&'a str> {
     let (_, query) = url.split_once('?')?;
     query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
 }
