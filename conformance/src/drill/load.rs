@@ -43,6 +43,17 @@ impl Load {
 
     /// As [`start`](Self::start), writing to a ledger that is there already.
     pub(crate) async fn start_on(drill: &Drill, ledger: Arc<Ledger>) -> Result<Self, Ending> {
+        Self::begin(drill, ledger, true).await
+    }
+
+    /// As [`start_on`](Self::start_on) without touches. They leave no mark by which a writer could learn of them, so that
+    /// nodes which write the copies in different orders, because they are configured with different servers, may undo
+    /// one: the session then ends as early as if nobody had extended it.
+    pub(crate) async fn start_untouched(drill: &Drill, ledger: Arc<Ledger>) -> Result<Self, Ending> {
+        Self::begin(drill, ledger, false).await
+    }
+
+    async fn begin(drill: &Drill, ledger: Arc<Ledger>, touches: bool) -> Result<Self, Ending> {
         let (stop, stopped) = watch::channel(false);
         let slots = Arc::new(Slots(Mutex::new([None; SESSIONS])));
         let mut clients = JoinSet::new();
@@ -53,6 +64,7 @@ impl Load {
                 slots: Arc::clone(&slots),
                 random: Random::new(drill.trial.seed().wrapping_add(number as u64)),
                 next: (number as u64) << 32,
+                touches,
             };
             clients.spawn(client.run(stopped.clone()));
         }
@@ -160,6 +172,7 @@ struct Client {
     random: Random,
     /// Numbers that no other client has.
     next: u64,
+    touches: bool,
 }
 
 impl Client {
@@ -203,7 +216,7 @@ impl Client {
         match self.random.below(10) {
             0..=3 => self.merge(&key, session).await,
             4..=6 => self.append(&key, session).await,
-            7 => self.touch(&key, session).await,
+            7 if self.touches => self.touch(&key, session).await,
             _ => {
                 self.read(&key, session).await;
             }

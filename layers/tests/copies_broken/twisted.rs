@@ -53,6 +53,15 @@ pub(crate) fn all() -> Vec<Broken> {
             killed_by: &["FAIL-55"],
         },
         Broken {
+            id: "touches-each",
+            defect: "a touch extends each copy by itself, so that whoever writes one of them does not learn of it",
+            harness: Pairs::over("touches each", Copies::PAIR, |members, clock| {
+                let each = members.iter().map(|(_, store)| Arc::clone(store)).collect();
+                around(members, clock, &Habit::TouchesEach(each))
+            }),
+            killed_by: &["FAIL-60"],
+        },
+        Broken {
             id: "endless",
             defect: "a server is asked until it answers",
             harness: Pairs::over("endless", Copies::PAIR, |members, clock| {
@@ -83,6 +92,8 @@ enum Habit {
     Chatters,
     /// Asks again until there is an answer.
     Persists,
+    /// Touches these, one by one.
+    TouchesEach(Vec<Arc<dyn SessionStore>>),
 }
 
 fn around(members: Members, clock: Arc<dyn Clock>, habit: &Habit) -> Seated {
@@ -147,7 +158,17 @@ impl SessionStore for Twisted {
     }
 
     async fn touch(&self, key: &SessionKey, deadline: Timestamp) -> Result<bool, Error> {
-        self.inner.touch(key, deadline).await
+        let Habit::TouchesEach(each) = &self.habit else {
+            return self.inner.touch(key, deadline).await;
+        };
+        let mut last = Ok(false);
+        for copy in each {
+            match copy.touch(key, deadline).await {
+                Err(_) if matches!(last, Ok(true)) => {}
+                touched => last = touched,
+            }
+        }
+        last
     }
 
     async fn delete(&self, key: &SessionKey) -> Result<(), Error> {
@@ -169,7 +190,7 @@ impl SessionStore for Twisted {
                 }
                 pause(CHATTER).await;
             },
-            Habit::Hides | Habit::Chatters => {}
+            Habit::Hides | Habit::Chatters | Habit::TouchesEach(_) => {}
         }
         self.inner.inspect(key).await
     }

@@ -248,6 +248,14 @@ fn orders() -> Vec<Case> {
             applies: written_first,
             run: |trial| Box::pin(order::overtaken_by_one_that_is_cut_off(trial)),
         },
+        Case {
+            id: "FAIL-60",
+            title: "an_extension_that_meets_a_write_half_way_is_kept",
+            explain: "As FAIL-59 where the other node extends the session: the write that is made after it does not \
+                take the extension back, or the user is logged out early (S10, S12).",
+            applies: written_first,
+            run: |trial| Box::pin(order::extended_by_one_that_is_cut_off(trial)),
+        },
     ]
 }
 

@@ -8,7 +8,7 @@ use crate::drill::{Drill, settle};
 use crate::proxy::{Behaviour, Direction};
 use crate::require;
 use crate::suites::fail::tools::{bounded, insist_live};
-use crate::trial::Trial;
+use crate::trial::{LIFETIME, Trial};
 
 const ATTEMPTS: usize = 4;
 
@@ -76,6 +76,55 @@ async fn once(trial: &Trial, server: usize, cut_off: bool) -> Result<bool, Endin
     require!(copies[0] == copies[1], "the copies ended in different orders: {copies:?}");
     drill.kill(1 - server).await?;
     insist_live(quick, &key).await?;
+    Ok(true)
+}
+
+/// FAIL-60.
+pub(super) async fn extended_by_one_that_is_cut_off(trial: Trial) -> Result<(), Ending> {
+    for server in BOTH {
+        let mut waited = false;
+        for _ in 0..ATTEMPTS {
+            waited = waited || extended(&trial, server).await?;
+        }
+        if !waited {
+            return Err(Ending::Vacuous("a held link was given up before the touch was through".into()));
+        }
+    }
+    Ok(())
+}
+
+/// As [`once`] with a touch in the place of the second write.
+async fn extended(trial: &Trial, server: usize) -> Result<bool, Ending> {
+    let drill = Drill::pair(trial).await?;
+    let [slow, quick] = [&drill.nodes[0].subject, &drill.nodes[1].subject];
+    let key = born(slow, b"ann").await?;
+    drill.cut_from(1, 1 - server).await?;
+    insist_live(quick, &key).await?;
+    let base = insist_live(slow, &key).await?;
+    let link = drill.nodes[0].link(server);
+    let before = (link.counts().delayed, gave_up(&drill));
+    link.set(Direction::Requests, Behaviour::Hold);
+    let write = Write { base: Some(base), ..slow.write(On::Live, &[("slow", b"1")]) };
+    let deadline = slow.now() + LIFETIME * 3;
+    let save = bounded("save", slow.store.save(&key, &write));
+    let touching = async {
+        bounded("a request", link.until(|counts| counts.delayed > before.0)).await?;
+        let touched = bounded("touch", quick.store.touch(&key, deadline)).await?;
+        link.set(Direction::Requests, Behaviour::Pass);
+        Ok::<_, Ending>(touched)
+    };
+    let (slow_saved, touched) = tokio::join!(save, touching);
+    let both_done = saved(&slow_saved?)? && matches!(touched?, Ok(true));
+    if !both_done || gave_up(&drill) > before.1 {
+        return Ok(false);
+    }
+    drill.heal().await?;
+    let settled = settle(&drill, &[key]).await?;
+    let Some(record) = settled.into_iter().flatten().next() else {
+        return Err(Ending::Failed("a session is gone (I2)".into()));
+    };
+    require!(record.attributes.contains_key("slow"), "an acknowledged write is lost (I2)");
+    require!(record.deadline >= deadline, "an acknowledged extension is undone by a write beside it (S12)");
     Ok(true)
 }
 

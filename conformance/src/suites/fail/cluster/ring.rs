@@ -54,12 +54,12 @@ pub(super) async fn removed(trial: Trial) -> Result<(), Ending> {
 async fn deployed(drill: &mut Drill, members: &[usize], ledger: Arc<Ledger>) -> Result<Arc<Ledger>, Ending> {
     let mut ledger = ledger;
     for node in (0..drill.nodes.len()).rev() {
-        let load = Load::start_on(drill, ledger).await?;
+        let load = Load::start_untouched(drill, ledger).await?;
         load.goes_on(60).await?;
         ledger = load.end().await?;
         drill.deploy(node, members).await?;
     }
-    let load = Load::start_on(drill, ledger).await?;
+    let load = Load::start_untouched(drill, ledger).await?;
     load.goes_on(60).await?;
     load.end().await
 }
