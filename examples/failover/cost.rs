@@ -1,13 +1,12 @@
 //! What two copies cost beside one: requests a second and the time of the processor, in interleaved rounds.
 
-use std::error::Error;
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use holdover::api::{CookieChange, Stopwatch, SystemClock, pause};
-use holdover::{SessionError, SessionId, SessionPolicy, SessionStore};
+use holdover::{Error, SessionError, SessionId, SessionPolicy, SessionStore};
 use holdover_conformance::servers::Server;
 use holdover_layers::failover::{Backup, Failover, FailoverSettings};
 use tokio::task::JoinSet;
@@ -19,10 +18,16 @@ use crate::nodes::Kind;
 const ATTRIBUTES: usize = 10;
 const VALUE: usize = 90;
 
+/// A machine that does something else for a moment must not end the measurement.
+const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENT: &str = "?connect_timeout=5s&response_timeout=5s";
+
 /// How it is measured.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     pub(crate) tasks: usize,
+    /// Each task uses so many sessions in turn.
+    pub(crate) sessions: usize,
     pub(crate) rounds: usize,
     pub(crate) length: Duration,
 }
@@ -33,12 +38,12 @@ enum Request {
     Modify,
 }
 
-/// A store, its servers, and a session for each task.
+/// A store, its servers, and sessions for each task.
 struct Setup {
     name: &'static str,
     policy: SessionPolicy,
     servers: Vec<Server>,
-    sessions: Vec<SessionId>,
+    sessions: Vec<Vec<SessionId>>,
 }
 
 /// What one store did in one round.
@@ -50,11 +55,12 @@ struct Measured {
 }
 
 /// Measures and prints.
-pub(crate) async fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
-    let setups = set_up(settings.tasks).await?;
+pub(crate) async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
+    let setups = set_up(settings).await?;
     println!(
-        "{} tasks, each with a session of 1 KB of its own; medians of {} interleaved rounds of {} ms (least–most)",
+        "{} tasks, each with {} sessions of 1 KB of its own in turn; medians of {} interleaved rounds of {} ms (least–most)",
         settings.tasks,
+        settings.sessions,
         settings.rounds,
         settings.length.as_millis()
     );
@@ -81,33 +87,45 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn set_up(tasks: usize) -> Result<Vec<Setup>, Box<dyn Error>> {
+async fn set_up(settings: Settings) -> Result<Vec<Setup>, Box<dyn std::error::Error>> {
     let mut setups = vec![
-        single("one Memcached", Kind::Memcached, tasks).await?,
-        pair("two Memcached, backup before the answer", Backup::Before, tasks).await?,
-        pair("two Memcached, backup behind the answer", Backup::After, tasks).await?,
+        single("one Memcached", Kind::Memcached, settings).await?,
+        pair("two Memcached, backup before the answer", Backup::Before, settings).await?,
+        pair("two Memcached, backup behind the answer", Backup::After, settings).await?,
     ];
     if cfg!(feature = "redis") {
-        setups.push(single("one Redis", Kind::Redis, tasks).await?);
+        setups.push(single("one Redis", Kind::Redis, settings).await?);
     }
     Ok(setups)
 }
 
-async fn single(name: &'static str, kind: Kind, tasks: usize) -> Result<Setup, Box<dyn Error>> {
+async fn single(
+    name: &'static str,
+    kind: Kind,
+    settings: Settings,
+) -> Result<Setup, Box<dyn std::error::Error>> {
     let server = Server::start(&kind.recipe()).await?;
-    let store = holdover::connect(server.url()).await?;
-    Ok(Setup::over(name, store, vec![server], tasks).await?)
+    let store = connect(&server).await?;
+    Ok(Setup::over(name, store, vec![server], settings).await?)
 }
 
-async fn pair(name: &'static str, backup: Backup, tasks: usize) -> Result<Setup, Box<dyn Error>> {
+async fn pair(
+    name: &'static str,
+    backup: Backup,
+    settings: Settings,
+) -> Result<Setup, Box<dyn std::error::Error>> {
     let recipe = Kind::Memcached.recipe();
     let servers = vec![Server::start(&recipe).await?, Server::start(&recipe).await?];
-    let (head, tail) =
-        (holdover::connect(servers[0].url()).await?, holdover::connect(servers[1].url()).await?);
-    let settings = FailoverSettings { backup, ..FailoverSettings::default() };
-    let pair = Failover::new(head, tail, settings, Arc::new(SystemClock));
+    let (head, tail) = (connect(&servers[0]).await?, connect(&servers[1]).await?);
+    let patient =
+        FailoverSettings { backup, node_timeout: PATIENCE, limit: PATIENCE, ..FailoverSettings::default() };
+    let pair = Failover::new(head, tail, patient, Arc::new(SystemClock));
     pair.prepare().await?;
-    Ok(Setup::over(name, Arc::new(pair), servers, tasks).await?)
+    Ok(Setup::over(name, Arc::new(pair), servers, settings).await?)
+}
+
+async fn connect(server: &Server) -> Result<Arc<dyn SessionStore>, Error> {
+    holdover::connect(&format!("{}{PATIENT}", server.url())).await
 }
 
 impl Setup {
@@ -115,30 +133,39 @@ impl Setup {
         name: &'static str,
         store: Arc<dyn SessionStore>,
         servers: Vec<Server>,
-        tasks: usize,
+        settings: Settings,
     ) -> Result<Self, SessionError> {
-        let policy = SessionPolicy::new(store);
+        let policy = SessionPolicy::new(store).with_call_timeout(PATIENCE);
         let mut sessions = Vec::new();
-        for _ in 0..tasks {
-            let session = policy.open(None);
-            for number in 0..ATTRIBUTES {
-                session.insert(&format!("attribute-{number}"), "x".repeat(VALUE)).await?;
+        for _ in 0..settings.tasks {
+            let mut of_a_task = Vec::new();
+            for _ in 0..settings.sessions {
+                of_a_task.extend(create(&policy).await?);
             }
-            session.insert("n", 0_u64).await?;
-            if let CookieChange::Set { id, .. } = session.commit().await?.cookie {
-                sessions.push(id);
-            }
+            sessions.push(of_a_task);
         }
         Ok(Self { name, policy, servers, sessions })
     }
 
-    fn server_seconds(&self) -> Result<f64, Box<dyn Error>> {
+    fn server_seconds(&self) -> Result<f64, Box<dyn std::error::Error>> {
         let mut seconds = 0.0;
         for server in &self.servers {
             let process = server.process_id().ok_or("the server is not running")?;
             seconds += processor_seconds(&process.to_string())?;
         }
         Ok(seconds)
+    }
+}
+
+async fn create(policy: &SessionPolicy) -> Result<Option<SessionId>, SessionError> {
+    let session = policy.open(None);
+    for number in 0..ATTRIBUTES {
+        session.insert(&format!("attribute-{number}"), "x".repeat(VALUE)).await?;
+    }
+    session.insert("n", 0_u64).await?;
+    match session.commit().await?.cookie {
+        CookieChange::Set { id, .. } => Ok(Some(id)),
+        _ => Ok(None),
     }
 }
 
@@ -156,17 +183,24 @@ async fn serve(policy: &SessionPolicy, id: &SessionId, request: Request) -> Resu
     Ok(())
 }
 
-async fn measure(setup: &Setup, request: Request, length: Duration) -> Result<Measured, Box<dyn Error>> {
+async fn measure(
+    setup: &Setup,
+    request: Request,
+    length: Duration,
+) -> Result<Measured, Box<dyn std::error::Error>> {
     let over = Arc::new(AtomicBool::default());
     let served = Arc::new(AtomicU64::default());
     let before = (processor_seconds("self")?, setup.server_seconds()?);
     let watch = Stopwatch::start();
     let mut tasks = JoinSet::new();
-    for id in setup.sessions.iter().cloned() {
+    for ids in setup.sessions.iter().cloned() {
         let (policy, over, served) = (setup.policy.clone(), Arc::clone(&over), Arc::clone(&served));
         tasks.spawn(async move {
-            while !over.load(Ordering::Relaxed) {
-                serve(&policy, &id, request).await?;
+            for id in ids.iter().cycle() {
+                if over.load(Ordering::Relaxed) {
+                    break;
+                }
+                serve(&policy, id, request).await?;
                 served.fetch_add(1, Ordering::Relaxed);
             }
             Ok::<(), SessionError>(())
@@ -188,7 +222,7 @@ async fn measure(setup: &Setup, request: Request, length: Duration) -> Result<Me
 }
 
 /// Seconds that the threads of a process have had, user and system together.
-fn processor_seconds(process: &str) -> Result<f64, Box<dyn Error>> {
+fn processor_seconds(process: &str) -> Result<f64, Box<dyn std::error::Error>> {
     let mut nanoseconds = 0.0;
     for thread in fs::read_dir(format!("/proc/{process}/task"))? {
         let schedule = fs::read_to_string(thread?.path().join("schedstat"))?;

@@ -73,6 +73,9 @@ struct CostArguments {
     /// Tasks in a closed loop
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
     tasks: u16,
+    /// Sessions that each task uses in turn
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=64))]
+    sessions: u16,
     /// Rounds; each measures every store, the next goes the other way round
     #[arg(long, value_name = "N", default_value_t = 9, value_parser = clap::value_parser!(u8).range(1..))]
     rounds: u8,
@@ -85,6 +88,7 @@ impl CostArguments {
     fn settings(self) -> cost::Settings {
         cost::Settings {
             tasks: self.tasks.into(),
+            sessions: self.sessions.into(),
             rounds: self.rounds.into(),
             length: Duration::from_millis(self.millis),
         }
