@@ -8,6 +8,7 @@ use holdover_api::{
     Attributes, Clock, Entropy, Error, ErrorKind, InstallAnswer, Lineage, OsEntropy, Record, SessionKey,
     SessionStore, Stamp, Stopwatch, Stored, Timestamp, within,
 };
+use tokio::sync::Notify;
 
 use crate::failover::Counts;
 
@@ -37,6 +38,8 @@ pub(crate) struct Node {
     clock: Arc<dyn Clock>,
     patience: Patience,
     health: Mutex<Health>,
+    /// Told when it is given up: whoever waits for it then waits no longer.
+    given_up: Notify,
     birth: Mutex<Option<(Timestamp, Stopwatch)>>,
     counts: Arc<Counts>,
 }
@@ -70,7 +73,7 @@ impl Node {
         counts: Arc<Counts>,
     ) -> Self {
         let (health, birth) = (Mutex::new(Health::Up), Mutex::new(None));
-        Self { store, clock, patience, health, birth, counts }
+        Self { store, clock, patience, health, given_up: Notify::new(), birth, counts }
     }
 
     pub(crate) fn store(&self) -> &Arc<dyn SessionStore> {
@@ -90,15 +93,23 @@ impl Node {
         false
     }
 
-    /// Runs one call of its store, unless it is given up at the moment. No answer in time gives it up.
+    /// Runs one call of its store, unless it is given up at the moment. No answer in time gives it up, and with that ends
+    /// all calls that are under way: together they have cost one time-out, and not each its own.
     pub(crate) async fn call<T>(
         self: &Arc<Self>,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Miss> {
+        // Begun before the look at its health, so that nothing slips through in between.
+        let given_up = self.given_up.notified();
         if !self.is_up() {
             return Err(Miss::Unreachable);
         }
-        match within(self.patience.limit, work).await {
+        let answer = tokio::select! {
+            biased;
+            answer = within(self.patience.limit, work) => answer,
+            () = given_up => return Err(Miss::Unreachable),
+        };
+        match answer {
             Some(Ok(answer)) => Ok(answer),
             Some(Err(error)) if error.kind() != ErrorKind::Unavailable => Err(Miss::Failed(error)),
             Some(Err(_)) | None => {
@@ -149,6 +160,7 @@ impl Node {
         let pause = jittered(self.patience.first_pause);
         *health = Health::Down { since: Stopwatch::start(), pause, probing: false };
         drop(health);
+        self.given_up.notify_waiters();
         self.counts.breaker_opened(&self.store.to_string());
         tracing::warn!(store = %self.store, "a node does not answer and is given up for a while");
     }

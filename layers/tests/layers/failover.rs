@@ -107,6 +107,21 @@ async fn a_node_that_hangs_costs_one_time_out_and_not_one_a_request() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_waits_for_a_node_when_it_is_given_up_waits_no_longer() {
+    let pair = pair().await;
+    assert!(saved(&pair.store.save(&key(1), &creation(1)).await));
+    pair.head.always(Act::Hang);
+    let begun = Stopwatch::start();
+    let late = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        read(&pair.store).await
+    };
+    let (early, late) = tokio::join!(read(&pair.store), late);
+    assert_eq!((early.as_deref(), late.as_deref()), (Some("1"), Some("1")));
+    assert_eq!(begun.elapsed(), Duration::from_millis(250), "one time-out for both");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_node_that_fails_is_probed_behind_the_requests() {
     let pair = pair().await;
     assert!(saved(&pair.store.save(&key(1), &creation(1)).await));
