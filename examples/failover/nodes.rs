@@ -60,8 +60,6 @@ pub(crate) struct Node {
 pub(crate) struct Stage {
     pub(crate) servers: Vec<Server>,
     pub(crate) nodes: [Node; 2],
-    /// A connection of its own to each server, to look at what it holds.
-    pub(crate) aside: Vec<Arc<dyn SessionStore>>,
 }
 
 impl Stage {
@@ -71,8 +69,12 @@ impl Stage {
             started.push(Server::start(&kind.recipe()).await?);
         }
         let nodes = [node_over(&started).await?, node_over(&started).await?];
-        let aside = stores(&started).await?;
-        Ok(Self { servers: started, nodes, aside })
+        Ok(Self { servers: started, nodes })
+    }
+
+    /// New connections to each server, to look at what it holds.
+    pub(crate) async fn each_server(&self) -> Result<Vec<Arc<dyn SessionStore>>, Box<dyn Error>> {
+        stores(&self.servers).await
     }
 }
 

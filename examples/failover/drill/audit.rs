@@ -1,5 +1,6 @@
 //! What is left at the end: every acknowledged write on both application nodes, and nobody who has logged out.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::sync::atomic::Ordering;
 
@@ -14,7 +15,6 @@ struct Found {
     lost: usize,
     twice: usize,
     vanished: usize,
-    alive: usize,
     failed: usize,
 }
 
@@ -23,27 +23,32 @@ pub(crate) async fn audit(world: &World, stage: &Stage) -> Result<bool, Box<dyn 
     let mut found = Found::default();
     look_at_the_living(world, &mut found).await;
     let logged_out = world.logged_out();
+    let mut alive = BTreeSet::new();
     for node in [0, 1] {
-        for id in &logged_out {
+        for (number, id) in logged_out.iter().enumerate() {
             match world.tokens(node, id).await {
-                Ok(tokens) => found.alive += usize::from(tokens.is_some()),
+                Ok(None) => {}
+                Ok(Some(_)) => {
+                    alive.insert(number);
+                }
                 Err(_) => found.failed += 1,
             }
         }
     }
-    let mut left_alive = 0;
-    for server in &stage.aside {
-        for id in &logged_out {
+    for server in stage.each_server().await? {
+        for (number, id) in logged_out.iter().enumerate() {
             let now = SystemClock.now();
-            let stored = server.inspect(&id.key()).await?;
-            left_alive += usize::from(matches!(stored, Some(Stored::Record(record)) if record.is_live(now)));
+            if matches!(server.inspect(&id.key()).await?, Some(Stored::Record(record)) if record.is_live(now))
+            {
+                alive.insert(number);
+            }
         }
     }
 
     let seen = &world.broken;
     let lost = found.lost as u64 + seen.lost.load(Ordering::Relaxed);
     let vanished = found.vanished as u64 + seen.vanished.load(Ordering::Relaxed);
-    let resurrected = found.alive as u64 + left_alive as u64 + seen.resurrected.load(Ordering::Relaxed);
+    let resurrected = alive.len() as u64 + seen.resurrected.load(Ordering::Relaxed);
     println!("\n| at the end, through both application nodes | |\n|---|--:|");
     println!("| acknowledged writes | {} |", found.acknowledged);
     println!("| of them lost, now or in a read meanwhile | {lost} |");
