@@ -193,7 +193,8 @@ async fn measure(
     let before = (processor_seconds("self")?, setup.server_seconds()?);
     let watch = Stopwatch::start();
     let mut tasks = JoinSet::new();
-    for ids in setup.sessions.iter().cloned() {
+    for ids in &setup.sessions {
+        let ids = ids.clone();
         let (policy, over, served) = (setup.policy.clone(), Arc::clone(&over), Arc::clone(&served));
         tasks.spawn(async move {
             for id in ids.iter().cycle() {

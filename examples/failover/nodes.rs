@@ -36,8 +36,8 @@ pub(crate) enum Copies {
 impl Copies {
     fn store(&self) -> Arc<dyn SessionStore> {
         match self {
-            Self::Pair(pair) => pair.clone(),
-            Self::Ring(ring) => ring.clone(),
+            Self::Pair(pair) => Arc::clone(pair) as Arc<dyn SessionStore>,
+            Self::Ring(ring) => Arc::clone(ring) as Arc<dyn SessionStore>,
         }
     }
 

@@ -69,15 +69,16 @@ impl Counted {
             [Server::start(&servers::memcached()).await?, Server::start(&servers::memcached()).await?];
         let proxies = [Proxy::start(servers[0].address()).await?, Proxy::start(servers[1].address()).await?];
         let open = async |address| {
-            let clock: Arc<dyn Clock> = clock.clone();
+            let clock = Arc::clone(&clock) as Arc<dyn Clock>;
             holdover_backends::connect_with_clock(&format!("memcached://{address}"), clock).await
         };
         let aside = [open(servers[0].address()).await?, open(servers[1].address()).await?];
         let (head, tail) = (open(proxies[0].address()).await?, open(proxies[1].address()).await?);
         let settings = FailoverSettings { backup, ..FailoverSettings::default() };
-        let pair = Failover::new(head, tail, settings, clock.clone());
+        let pair = Failover::new(head, tail, settings, Arc::clone(&clock) as Arc<dyn Clock>);
         pair.prepare().await?;
-        let policy = SessionPolicy::new(Arc::new(pair.clone())).with_clock(clock.clone());
+        let policy =
+            SessionPolicy::new(Arc::new(pair.clone())).with_clock(Arc::clone(&clock) as Arc<dyn Clock>);
         Ok(Self { policy, clock, pair, aside, asked_aside: AtomicU64::default(), proxies, servers })
     }
 
