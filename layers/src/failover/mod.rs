@@ -49,9 +49,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use holdover_api::{
-    Capabilities, CheapReads, Clock, Error, ErrorKind, Expiry, Freshness, InstallAnswer, Loaded, On,
-    Operation, OsEntropy, Record, SaveAnswer, SessionKey, SessionStore, Stamp, Standing, Stored, Survives,
-    Timestamp, Token, Write, Writes,
+    Attributes, Capabilities, CheapReads, Clock, Error, ErrorKind, Expiry, Freshness, InstallAnswer, Lineage,
+    Loaded, On, Operation, OsEntropy, Record, SaveAnswer, SessionKey, SessionStore, Stamp, Standing, Stored,
+    Survives, Timestamp, Token, Write, Writes,
 };
 
 pub use chain::{Backlog, Chain};
@@ -279,7 +279,7 @@ impl SessionStore for Failover {
         over: Option<Standing>,
         new: &Stored,
     ) -> Result<InstallAnswer, Error> {
-        let assumed = if over.is_none() { self.pair.assume(&Seen::Nothing) } else { None };
+        let assumed = self.pair.assume(&over.map_or(Seen::Nothing, stands_at));
         let ask = Ask::Install(over, Arc::new(new.clone()));
         let ended = self.run(Operation::Install, key, ask, assumed).await?;
         match ended.answer {
@@ -291,6 +291,17 @@ impl SessionStore for Failover {
             _ => Err(self.broken(Operation::Install)),
         }
     }
+}
+
+/// A copy that stands there, content unknown: an installation looks at nothing else, and the nodes compare it.
+fn stands_at(over: Standing) -> Seen {
+    let record = Record {
+        attributes: Attributes::new(),
+        lineage: Lineage::new(over.head),
+        created: Timestamp::default(),
+        deadline: over.deadline,
+    };
+    Seen::Copy(Arc::new(Stored::Record(record)))
 }
 
 /// What both can do.
