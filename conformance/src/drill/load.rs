@@ -119,7 +119,7 @@ impl Load {
         }
         let ledger = self.end().await?;
         healing.await?;
-        drill.rejoined(&[0, 1]).await?;
+        drill.whole().await?;
         Self::start_on(drill, ledger).await
     }
 
