@@ -15,7 +15,7 @@ const CALLS: [(Kind, [u64; 2]); 8] = [
     (Kind::Modify, [2, 2]),
     (Kind::WriteUnread, [2, 2]),
     (Kind::Create, [1, 1]),
-    (Kind::LogIn, [4, 4]),
+    (Kind::LogIn, [3, 3]),
     (Kind::LogOut, [2, 2]),
 ];
 

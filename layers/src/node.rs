@@ -12,8 +12,9 @@ use tokio::sync::Notify;
 
 use crate::failover::Counts;
 
-/// Where a node keeps since when it has been up. No id hashes to it.
-const BIRTH: SessionKey = SessionKey::from_bytes(*b"holdover: since when a node runs");
+/// Under which a node of a pair keeps since when it has been up: no session, and no id hashes to it. Tools that count or
+/// list sessions below the store leave it out.
+pub const NODE_BIRTH: SessionKey = SessionKey::from_bytes(*b"holdover: since when a node runs");
 
 /// For longer than any node runs.
 const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
@@ -137,7 +138,7 @@ impl Node {
     }
 
     async fn read_birth(&self) -> Result<Timestamp, Error> {
-        if let Some(stored) = self.store.inspect(&BIRTH).await? {
+        if let Some(stored) = self.store.inspect(&NODE_BIRTH).await? {
             return Ok(created(&stored));
         }
         let now = self.clock.now();
@@ -146,7 +147,7 @@ impl Node {
         let _ = OsEntropy.fill(&mut random);
         let lineage = Lineage::new(Stamp::from_bytes(random));
         let record = Record { attributes: Attributes::new(), lineage, created: now, deadline: now + FOREVER };
-        match self.store.install(&BIRTH, None, &Stored::Record(record)).await? {
+        match self.store.install(&NODE_BIRTH, None, &Stored::Record(record)).await? {
             InstallAnswer::Refused { stored: Some(stored) } => Ok(created(&stored)),
             InstallAnswer::Installed | InstallAnswer::Refused { stored: None } => Ok(now),
         }

@@ -52,7 +52,8 @@ impl Default for RingSettings {
 /// With two copies the pair of a session is the two nodes that score highest, the higher one as the head (see
 /// [`failover`](crate::failover)). Adding or removing *one* node at a time leaves each session at least one of its nodes,
 /// from which the other is filled when the session is next looked at: nothing is lost, also while application nodes with
-/// the old list and with the new one run side by side. With one copy the sessions that move are lost to their users.
+/// the old list and with the new one run side by side; only an extension of a session may be undone in that time, so that it
+/// ends as early as if nobody had extended it, because a touch leaves no mark in a lineage. With one copy the sessions that move are lost to their users.
 ///
 /// ```
 /// use std::sync::Arc;

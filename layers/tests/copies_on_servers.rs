@@ -16,10 +16,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cluster::{BIRTH, Form, Kind, Shape, Started};
+use cluster::{Form, Kind, Shape, Started};
 use holdover_api::{Error, SessionStore};
 use holdover_conformance::{Cluster, Copies, Harness, Node, PrivateCluster, Raw, RawCopies, Seat, main_of};
-use holdover_layers::failover::Backup;
+use holdover_layers::failover::{Backup, NODE_BIRTH};
 use tokio::runtime::Runtime;
 
 /// A store over servers that most cases share.
@@ -58,7 +58,7 @@ impl Harness for OnServers {
         let prefix = &self.shape.prefix;
         let raw = |(kind, server): &(Kind, Arc<_>)| below(*kind, server, prefix);
         let servers = self.shared.servers.iter().map(raw).collect();
-        Some(Arc::new(RawCopies::new(servers, 2, vec![BIRTH])))
+        Some(Arc::new(RawCopies::new(servers, 2, vec![NODE_BIRTH])))
     }
 
     fn copies(&self) -> Copies {

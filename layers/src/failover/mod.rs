@@ -62,6 +62,7 @@ pub use protocol::{Answer, Ask, Conduct, Outcome, Place, Rules, Seen, Sight, Ste
 pub use settings::{Backup, FailoverSettings};
 pub(crate) use shared::Shared;
 
+pub use crate::node::NODE_BIRTH;
 use crate::node::{Miss, Node};
 
 /// Two stores as one that keeps each session on both: `failover(memcached, memcached)`.

@@ -15,8 +15,9 @@ pub enum Backup {
     /// Before the answer: the loss of one node loses nothing that was acknowledged.
     #[default]
     Before,
-    /// After the answer, in the background: a write costs the caller one node's time, and what was acknowledged a moment
-    /// before the head is lost may be lost with it.
+    /// After the answer, in the background: a write waits for one node. What was acknowledged a moment before the head is
+    /// lost may be lost with it; and while application nodes do not agree on which of the two can be reached, also after
+    /// its return, what one of them acknowledges another may give up. Both are counted as divergences where they are met.
     After,
 }
 

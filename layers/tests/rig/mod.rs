@@ -7,15 +7,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use holdover_api::{Clock, Error, SessionKey, SessionStore};
+use holdover_api::{Clock, Error, SessionStore};
 use holdover_conformance::mutants::SmallServer;
 use holdover_conformance::{
     Cluster, ClusterServer, Copies, Harness, Node, PrivateCluster, Raw, RawCopies, Seat, Seated,
     ServerControl,
 };
-
-/// Under which a node keeps since when it has been up: no session.
-const BIRTH: SessionKey = SessionKey::from_bytes(*b"holdover: since when a node runs");
+use holdover_layers::failover::NODE_BIRTH;
 
 /// Makes the store under examination.
 pub(crate) type Make = Arc<dyn Fn(stores::Members, Arc<dyn Clock>) -> Seated + Send + Sync>;
@@ -64,7 +62,7 @@ impl Harness for Pairs {
 
     fn raw(&self) -> Option<Arc<dyn Raw>> {
         let servers = self.servers.iter().map(|server| server.raw()).collect::<Option<Vec<_>>>()?;
-        Some(Arc::new(RawCopies::new(servers, self.copies.count, vec![BIRTH])))
+        Some(Arc::new(RawCopies::new(servers, self.copies.count, vec![NODE_BIRTH])))
     }
 
     fn copies(&self) -> Copies {

@@ -6,16 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use holdover_api::{Clock, Error, SessionKey, SessionStore};
+use holdover_api::{Clock, Error, SessionStore};
 use holdover_conformance::servers::{self, Recipe, Server, ServerError};
 use holdover_conformance::{
     Cluster, ClusterServer, Copies, Node, Noticed, PrivateCluster, Seat, Seated, ServerControl,
 };
 use holdover_layers::failover::{Backup, Failover, FailoverCounts, FailoverSettings};
 use holdover_layers::ring::{Ring, RingNode, RingSettings};
-
-/// Under which a node keeps since when it has been up: no session.
-pub(crate) const BIRTH: SessionKey = SessionKey::from_bytes(*b"holdover: since when a node runs");
 
 /// Of the plain stores. A pair gives a server up sooner.
 const PATIENCE: &str = "connect_timeout=1s&response_timeout=1s";

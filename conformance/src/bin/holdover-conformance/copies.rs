@@ -5,10 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use holdover_api::{Error, SessionStore};
 use holdover_conformance::{Copies, Harness, Node, PrivateCluster, Raw, RawCopies};
-use holdover_layers::failover::Backup;
+use holdover_layers::failover::{Backup, NODE_BIRTH};
 use holdover_layers::url::{self, Opener};
 
-use crate::cluster::{BIRTH, Form, Kind, Shape, Started};
+use crate::cluster::{Form, Kind, Shape, Started};
 use crate::memcached::{RawMemcached, decoded};
 use crate::redis::RawRedis;
 use crate::store::{Leftovers, parameter};
@@ -92,7 +92,7 @@ impl Harness for CopiesHarness {
             }
         };
         let servers = self.singles.iter().map(raw).collect();
-        Some(Arc::new(RawCopies::new(servers, self.shape.copies().count, vec![BIRTH])))
+        Some(Arc::new(RawCopies::new(servers, self.shape.copies().count, vec![NODE_BIRTH])))
     }
 
     fn copies(&self) -> Copies {
