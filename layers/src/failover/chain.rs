@@ -8,12 +8,9 @@
 
 use std::sync::Arc;
 
-use holdover_api::{
-    Age, InstallVerdict, LINEAGE_DEPTH, Lineage, Record, Stamp, Standing, Stored, Timestamp, Tombstone,
-    Verdict, judge, judge_install, judge_touch,
-};
+use holdover_api::{Age, Lineage, Stamp, Standing, Stored, Timestamp};
 
-use super::protocol::{Answer, Ask, Conduct, Outcome, Place, Seen, Sight, Step, buries_anything, is_exact};
+use super::protocol::{Answer, Ask, Conduct, Outcome, Place, Seen, Sight, Step, buries_anything};
 
 /// What the tail still has to get: over what, and what.
 pub type Backlog = (Option<Standing>, Arc<Stored>);
@@ -21,20 +18,20 @@ pub type Backlog = (Option<Standing>, Arc<Stored>);
 /// One operation under way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Chain {
-    ask: Ask,
-    conduct: Conduct,
-    sight: Sight,
+    pub(super) ask: Ask,
+    pub(super) conduct: Conduct,
+    pub(super) sight: Sight,
     /// What is being written, once it is decided.
-    writing: Option<Arc<Stored>>,
-    backlog: Option<Backlog>,
+    pub(super) writing: Option<Arc<Stored>>,
+    pub(super) backlog: Option<Backlog>,
     /// Of what this operation has written to a node, or may have, how many writes there had been then.
-    partly_written: Option<u64>,
+    pub(super) partly_written: Option<u64>,
     /// Whether what is being written moves the deadline back.
-    shortening: bool,
+    pub(super) shortening: bool,
     /// The head before a shortened record that is looked at once more.
-    shortened: Option<Option<Stamp>>,
-    diverged: bool,
-    half: bool,
+    pub(super) shortened: Option<Option<Stamp>>,
+    pub(super) diverged: bool,
+    pub(super) half: bool,
 }
 
 impl Chain {
@@ -172,113 +169,8 @@ impl Chain {
         Step::AskAge(reachable)
     }
 
-    /// What the answer is, or what has to be written first, given the newest copy, which all reachable nodes hold.
-    fn plan(&mut self, now: Timestamp, newest: Option<Arc<Stored>>) -> Step {
-        let stored = newest.as_deref();
-        let new = match &self.ask {
-            Ask::Load => {
-                let live = newest.filter(|newest| newest.as_live(now).is_some());
-                return Step::Done(Answer::Found(live, self.is_settled()));
-            }
-            Ask::Inspect => return Step::Done(Answer::Found(newest, self.is_settled())),
-            Ask::Save(write) => match judge(now, stored, write) {
-                // The copy that cannot be reached may stand for longer than was asked.
-                Verdict::Repeated { .. } if is_exact(write) && !self.sight.is_whole() => {
-                    return Step::Done(Answer::Unavailable);
-                }
-                Verdict::Repeated { previous } if self.conduct.rules.recognises_own => {
-                    return self.done(Answer::Saved(previous));
-                }
-                Verdict::Apply { .. } | Verdict::Conflict if self.is_beyond_memory(stored) => {
-                    return Step::Done(Answer::Unknown);
-                }
-                Verdict::Apply { record, .. } => Stored::Record(record),
-                Verdict::Conflict | Verdict::Repeated { .. } => {
-                    let live = newest.filter(|newest| newest.as_live(now).is_some());
-                    return Step::Done(Answer::Conflict(live));
-                }
-                // It took effect just now, somebody else read it, and somebody destroyed the session before the answer.
-                Verdict::Gone if self.partly_written.is_some() && self.has_happened(stored, write.stamp) => {
-                    return self
-                        .done(Answer::Saved(stored.and_then(|stored| stored.lineage().before(write.stamp))));
-                }
-                Verdict::Gone => return Step::Done(Answer::Gone),
-            },
-            Ask::Touch(deadline, stamp) => match (judge_touch(now, stored, *deadline), stored) {
-                (Some(deadline), Some(Stored::Record(record))) if deadline > record.deadline => {
-                    let lineage = self.touched(&record.lineage, *stamp);
-                    Stored::Record(Record { lineage, deadline, ..record.clone() })
-                }
-                // As with a write: it may have been read from the head before the session was destroyed.
-                (touched, _) => {
-                    let touched = touched.is_some() || self.partly_written.is_some();
-                    return Step::Done(Answer::Touched(touched));
-                }
-            },
-            Ask::Delete(stamp) => match self.tombstone(now, stored, *stamp) {
-                Some(tombstone) => tombstone,
-                None => return self.done(Answer::Deleted),
-            },
-            Ask::Install(over, new) => match judge_install(now, stored, *over, new) {
-                InstallVerdict::Apply => Stored::clone(new),
-                InstallVerdict::Repeated => return self.done(Answer::Installed),
-                InstallVerdict::Refused => return Step::Done(Answer::Refused(newest)),
-            },
-        };
-        self.shortening = self.shortens(stored, &new);
-        if self.shortening && !self.sight.is_whole() {
-            // The copy that cannot be reached would outlive what is written now, and be taken for the session again.
-            return Step::Done(Answer::Unavailable);
-        }
-        let new = Arc::new(new);
-        self.writing = Some(Arc::clone(&new));
-        self.next_write(&new)
-    }
-
-    /// Whether so many other writes have come since this operation wrote to a node that nobody can tell whether it has
-    /// happened.
-    fn is_beyond_memory(&self, stored: Option<&Stored>) -> bool {
-        let (Some(partly_written), Some(stored)) = (self.partly_written, stored) else {
-            return false;
-        };
-        stored.lineage().writes() >= partly_written.saturating_add(LINEAGE_DEPTH as u64)
-    }
-
-    fn has_happened(&self, stored: Option<&Stored>, stamp: Stamp) -> bool {
-        self.conduct.rules.recognises_own && stored.is_some_and(|stored| stored.lineage().contains(stamp))
-    }
-
-    /// A touch leaves no mark in a lineage, except where only the tail can be reached. A writer that is between the head
-    /// and the tail would otherwise write over it without knowing: it learns of other writes by the lineage.
-    fn touched(&self, lineage: &Lineage, stamp: Stamp) -> Lineage {
-        if self.reached_head() { lineage.clone() } else { lineage.pushed(stamp) }
-    }
-
-    /// The tombstone to write; nothing if there is nothing to bury.
-    fn tombstone(&self, now: Timestamp, stored: Option<&Stored>, stamp: Stamp) -> Option<Stored> {
-        let (lineage, deadline) = match stored {
-            Some(Stored::Tombstone(_)) => return None,
-            Some(Stored::Record(record)) => (record.lineage.pushed(stamp), record.deadline),
-            // The node that cannot be reached may hold it: a tombstone without a history buries whatever comes.
-            None if !self.sight.is_whole() => (Lineage::new(stamp), now),
-            None => return None,
-        };
-        let until = if self.conduct.rules.tombstones { deadline.max(self.conduct.bury_until) } else { now };
-        Some(Stored::Tombstone(Tombstone { lineage, deadline: until }))
-    }
-
-    /// Whether a record's deadline moves back.
-    fn shortens(&self, stored: Option<&Stored>, new: &Stored) -> bool {
-        let may_shorten = match &self.ask {
-            Ask::Save(write) => is_exact(write),
-            Ask::Install(..) => true,
-            _ => false,
-        };
-        may_shorten && stored.is_some_and(|stored| new.deadline() < stored.deadline())
-    }
-
     /// The next node that has to get what is written; the answer when there is none.
-    fn next_write(&mut self, new: &Arc<Stored>) -> Step {
+    pub(super) fn next_write(&mut self, new: &Arc<Stored>) -> Step {
         for place in self.order() {
             let shown = match self.sight.at(place) {
                 Seen::Unreachable => continue,
@@ -323,7 +215,7 @@ impl Chain {
         })
     }
 
-    fn done(&mut self, answer: Answer) -> Step {
+    pub(super) fn done(&mut self, answer: Answer) -> Step {
         self.half = !self.sight.is_whole();
         Step::Done(answer)
     }

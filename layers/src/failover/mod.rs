@@ -39,6 +39,7 @@
 mod chain;
 mod counts;
 mod pair;
+mod plan;
 mod protocol;
 mod run;
 mod settings;
