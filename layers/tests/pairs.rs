@@ -10,6 +10,7 @@ use holdover_api::{Clock, Error, Memory, SessionStore};
 use holdover_conformance::{Harness, Node};
 use holdover_layers::failover::{Backup, Failover, FailoverSettings};
 use holdover_layers::ring::{Ring, RingNode, RingSettings};
+use holdover_layers::{Faults, Layer};
 
 /// How the nodes of a place become one store.
 type Build = fn(Vec<Arc<dyn SessionStore>>, &Arc<dyn Clock>) -> Arc<dyn SessionStore>;
@@ -38,8 +39,10 @@ impl Harness for Pairs {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         let memories =
             places.entry(node.place).or_insert_with(|| (0..self.nodes).map(|_| Memory::new()).collect());
+        // Nodes at no distance at all let a writer be overtaken by eight others whenever its thread is not running.
+        let distance = Faults { delay: Duration::from_millis(1), ..Faults::default() };
         let with_clock = |memory: &Memory| -> Arc<dyn SessionStore> {
-            Arc::new(memory.clone().with_clock(Arc::clone(&node.clock)))
+            distance.layer(Arc::new(memory.clone().with_clock(Arc::clone(&node.clock))))
         };
         Ok((self.build)(memories.iter().map(with_clock).collect(), &node.clock))
     }

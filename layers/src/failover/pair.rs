@@ -1,10 +1,9 @@
 //! Runs the chain on two nodes: the I/O of an operation, step by step.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use holdover_api::{
-    Clock, Error, ErrorKind, InstallAnswer, Operation, SessionKey, Standing, Stopwatch, Stored, Timestamp,
+    Clock, Error, ErrorKind, InstallAnswer, Operation, SessionKey, Standing, Stored, Timestamp,
 };
 
 use super::chain::{Backlog, Chain};
@@ -14,9 +13,6 @@ use super::run::Run;
 use super::settings::{Backup, FailoverSettings};
 use super::shared::{Shared, Turn};
 use crate::node::{Miss, Node};
-
-/// After a wait in vain nobody waits for so long: the tail has missed more than one write.
-const NO_WAIT: Duration = Duration::from_secs(1);
 
 /// Two nodes and how they are worked with.
 #[derive(Debug)]
@@ -28,8 +24,6 @@ pub(crate) struct Pair {
     clock: Arc<dyn Clock>,
     shared: Arc<Shared>,
     max_bytes: usize,
-    /// When a write that seemed to be under way was last waited for in vain.
-    in_vain: Mutex<Option<Stopwatch>>,
 }
 
 /// How an operation ended, and what it saw on the way.
@@ -48,7 +42,7 @@ impl Pair {
     ) -> Self {
         let name = format!("failover({}, {})", head.store(), tail.store());
         let max_bytes = head.store().capabilities().max_bytes.min(tail.store().capabilities().max_bytes);
-        Self { name, head, tail, settings, clock, shared, max_bytes, in_vain: Mutex::new(None) }
+        Self { name, head, tail, settings, clock, shared, max_bytes }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -82,17 +76,9 @@ impl Pair {
         &self.shared.counts
     }
 
-    /// Whether a head that is one write ahead is probably a write under way.
-    pub(super) fn is_worth_waiting(&self) -> bool {
-        if self.settings.backup == Backup::After {
-            return false;
-        }
-        let in_vain = *self.in_vain.lock().unwrap_or_else(PoisonError::into_inner);
-        in_vain.is_none_or(|since| since.elapsed() >= NO_WAIT)
-    }
-
-    pub(super) fn waited_in_vain(&self) {
-        *self.in_vain.lock().unwrap_or_else(PoisonError::into_inner) = Some(Stopwatch::start());
+    /// Whether a head that is one write ahead of the tail may be a write under way that will be over in a moment.
+    pub(super) fn waits_for_writers(&self) -> bool {
+        self.settings.backup == Backup::Before
     }
 
     /// What both nodes are taken to show before they are asked; nothing if one of them is given up, so that it is better

@@ -20,8 +20,8 @@ const POLITE_AFTER: u32 = 1;
 /// How long a write that is under way is waited for at first; doubled each time.
 const FIRST_WAIT: Duration = Duration::from_micros(250);
 
-/// The last and longest such wait: 8 ms in all.
-const LAST_WAIT: Duration = Duration::from_millis(4);
+/// The last and longest such wait: 32 ms in all, once a session, if the tail has missed a write or its writer is gone.
+const LAST_WAIT: Duration = Duration::from_millis(16);
 
 /// The longest that a writer steps aside.
 const MOST_POLITE: Duration = Duration::from_millis(8);
@@ -109,12 +109,9 @@ impl<'a> Run<'a> {
     async fn read_settled(&self) -> Result<Sight, Error> {
         let mut sight = self.read().await?;
         let mut wait = FIRST_WAIT;
-        while is_under_way(&sight) && wait <= LAST_WAIT && self.pair.is_worth_waiting() {
+        while self.pair.waits_for_writers() && wait <= LAST_WAIT && is_under_way(&sight) {
             pause(wait).await;
             sight = self.read().await?;
-            if wait == LAST_WAIT && is_under_way(&sight) {
-                self.pair.waited_in_vain();
-            }
             wait *= 2;
         }
         Ok(sight)
