@@ -19,6 +19,9 @@ pub const NODE_BIRTH: SessionKey = SessionKey::from_bytes(*b"holdover: since whe
 /// For longer than any node runs.
 const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
+/// For so long after its return a node is expected to lack writes that nobody is about to bring.
+const STEADY_AFTER: Duration = Duration::from_secs(600);
+
 /// How long a known birth is taken for the current one where nothing but a counter depends on it.
 const BIRTH_KNOWN_FOR: Duration = Duration::from_secs(1);
 
@@ -48,13 +51,12 @@ pub(crate) struct Node {
 /// Whether a node is asked. It is the breaker of this application node: other application nodes judge for themselves.
 #[derive(Clone, Copy, Debug)]
 enum Health {
-    Up,
-    /// Given up until a probe succeeds. Requests neither wait for it nor are used as probes.
-    Down {
-        since: Stopwatch,
-        pause: Duration,
-        probing: bool,
+    Up {
+        /// When it was last believed again, if it ever was given up.
+        again: Option<Stopwatch>,
     },
+    /// Given up until a probe succeeds. Requests neither wait for it nor are used as probes.
+    Down { since: Stopwatch, pause: Duration, probing: bool },
 }
 
 /// Why a node gave no answer.
@@ -73,7 +75,7 @@ impl Node {
         patience: Patience,
         counts: Arc<Counts>,
     ) -> Self {
-        let (health, birth) = (Mutex::new(Health::Up), Mutex::new(None));
+        let (health, birth) = (Mutex::new(Health::Up { again: None }), Mutex::new(None));
         Self { store, clock, patience, health, given_up: Notify::new(), birth, counts }
     }
 
@@ -92,6 +94,15 @@ impl Node {
             tokio::spawn(Arc::clone(self).probe());
         }
         false
+    }
+
+    /// Whether it has been there all the time lately, so that it lacks nothing but what is on its way.
+    pub(crate) fn is_steady(&self) -> bool {
+        match *self.health() {
+            Health::Up { again: None } => true,
+            Health::Up { again: Some(again) } => again.elapsed() >= STEADY_AFTER,
+            Health::Down { .. } => false,
+        }
     }
 
     /// Runs one call of its store, unless it is given up at the moment. No answer in time gives it up, and with that ends
@@ -171,7 +182,7 @@ impl Node {
         let answer = within(self.patience.limit, self.read_birth()).await;
         if let Some(Ok(birth)) = answer {
             *self.known_birth() = Some((birth, Stopwatch::start()));
-            *self.health() = Health::Up;
+            *self.health() = Health::Up { again: Some(Stopwatch::start()) };
             tracing::info!(store = %self.store, "a node answers again");
             return;
         }

@@ -78,7 +78,7 @@ impl Pair {
 
     /// Whether a head that is one write ahead of the tail may be a write under way that will be over in a moment.
     pub(super) fn waits_for_writers(&self) -> bool {
-        self.settings.backup == Backup::Before
+        self.settings.backup == Backup::Before && self.head.is_steady() && self.tail.is_steady()
     }
 
     /// What both nodes are taken to show before they are asked; nothing if one of them is given up, so that it is better

@@ -20,7 +20,8 @@ const POLITE_AFTER: u32 = 1;
 /// How long a write that is under way is waited for at first; doubled each time.
 const FIRST_WAIT: Duration = Duration::from_micros(250);
 
-/// The last and longest such wait: 32 ms in all, once a session, if the tail has missed a write or its writer is gone.
+/// The last and longest such wait: 32 ms in all, once a session, if its writer is gone. Not for some time after a node has
+/// come back: then the tail has rather missed a write.
 const LAST_WAIT: Duration = Duration::from_millis(16);
 
 /// The longest that a writer steps aside.
