@@ -194,17 +194,15 @@ impl<'a> Run<'a> {
         match miss {
             Miss::Unreachable => self.error(ErrorKind::Unavailable, "a node cannot be reached"),
             Miss::Failed(error) => {
-                let failed = self.error(error.kind(), error.message().to_owned());
-                let failed = match error.suggested_delay() {
-                    Some(delay) => failed.retry_after(delay),
-                    None => failed,
-                };
-                // `error` sets no effect where nothing was written; the node may know of one all the same.
-                if error.effect() == Effect::Unknown {
-                    unknown(&failed, error)
-                } else {
-                    failed.caused_by(error)
+                let mut failed = self.error(error.kind(), error.message().to_owned());
+                if let Some(delay) = error.suggested_delay() {
+                    failed = failed.retry_after(delay);
                 }
+                // Nothing may have been written in this operation's name; the node may know of an effect all the same.
+                if error.effect() == Effect::Unknown {
+                    failed = failed.with_unknown_effect();
+                }
+                failed.caused_by(error)
             }
         }
     }
@@ -214,16 +212,6 @@ impl<'a> Run<'a> {
         let error = Error::new(kind, self.operation, self.pair.name().to_owned(), message);
         if self.wrote { error } else { error.without_effect() }
     }
-}
-
-fn unknown(failed: &Error, source: Error) -> Error {
-    let error =
-        Error::new(failed.kind(), failed.operation(), failed.store().to_owned(), failed.message().to_owned());
-    let error = match failed.suggested_delay() {
-        Some(delay) => error.retry_after(delay),
-        None => error,
-    };
-    error.caused_by(source)
 }
 
 /// Whether the head is one write ahead of the tail: somebody is writing, or the tail has missed something.
