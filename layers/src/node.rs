@@ -22,7 +22,8 @@ const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 /// For so long after its return a node is expected to lack writes that nobody is about to bring.
 const STEADY_AFTER: Duration = Duration::from_secs(600);
 
-/// How long a known birth is taken for the current one where nothing but a counter depends on it.
+/// How long a known birth is taken for the current one where no answer depends on it: for a counter, and at the start,
+/// when a ring meets each node in two pairs.
 const BIRTH_KNOWN_FOR: Duration = Duration::from_secs(1);
 
 /// When a node is given up, and when it is tried again.

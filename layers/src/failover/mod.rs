@@ -126,8 +126,10 @@ impl Failover {
     ///
     /// Neither node answers.
     pub async fn prepare(&self) -> Result<(), Error> {
-        let (head, tail) =
-            tokio::join!(self.pair.node(Place::Head).birth(), self.pair.node(Place::Tail).birth());
+        let (head, tail) = tokio::join!(
+            self.pair.node(Place::Head).recent_birth(),
+            self.pair.node(Place::Tail).recent_birth()
+        );
         match (head, tail) {
             (Err(Miss::Failed(error)), _) | (_, Err(Miss::Failed(error))) => Err(error),
             (Err(Miss::Unreachable), Err(Miss::Unreachable)) => {
