@@ -24,6 +24,8 @@ pub mod memcached;
 mod parameters;
 #[cfg(feature = "redis")]
 pub mod redis;
+#[cfg(any(feature = "memcached", feature = "redis"))]
+mod row;
 mod url;
 
 pub use url::{connect, connect_with_clock};

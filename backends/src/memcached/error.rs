@@ -9,6 +9,7 @@ use holdover_api::{Effect, Error, ErrorKind, Operation};
 
 use super::NAME;
 use super::wire::Refusal;
+use crate::row::{Row, refused, unclear};
 
 /// Whether the command that failed may have reached the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,22 +88,6 @@ impl Failure {
             _ => error,
         }
     }
-}
-
-/// One row of the table.
-#[derive(Clone, Copy, Debug)]
-struct Row {
-    kind: ErrorKind,
-    effect: Effect,
-    message: &'static str,
-}
-
-const fn refused(kind: ErrorKind, message: &'static str) -> Row {
-    Row { kind, effect: Effect::None, message }
-}
-
-const fn unclear(kind: ErrorKind, message: &'static str) -> Row {
-    Row { kind, effect: Effect::Unknown, message }
 }
 
 fn row(cause: Cause) -> Row {

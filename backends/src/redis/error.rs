@@ -12,6 +12,7 @@ use redis::{ErrorKind as Cause, RedisError, ServerErrorKind};
 use rustls::{AlertDescription, CertificateError, Error as TlsError};
 
 use super::NAME;
+use crate::row::{Row, refused, unclear};
 
 /// Whether a command had been handed to a connection when it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,22 +104,6 @@ impl Failure {
             FailureCause::Late => mapped.caused_by(io::Error::from(io::ErrorKind::TimedOut)),
         }
     }
-}
-
-/// One row of the table.
-#[derive(Clone, Copy, Debug)]
-struct Row {
-    kind: ErrorKind,
-    effect: Effect,
-    message: &'static str,
-}
-
-const fn refused(kind: ErrorKind, message: &'static str) -> Row {
-    Row { kind, effect: Effect::None, message }
-}
-
-const fn unclear(kind: ErrorKind, message: &'static str) -> Row {
-    Row { kind, effect: Effect::Unknown, message }
 }
 
 const LATE: Row = unclear(
