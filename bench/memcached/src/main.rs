@@ -2,6 +2,8 @@
 //! clients: `cargo run --release --manifest-path bench/Cargo.toml -p holdover-bench-memcached`.
 
 mod ours;
+#[path = "../../../backends/src/row.rs"]
+mod row;
 
 use std::fs;
 use std::net::SocketAddr;
@@ -59,7 +61,8 @@ impl Client {
             Self::Memcache(client) => {
                 let read = client.get(key).meta(Meta::default().cas()).send().await?;
                 let (value, cas) = read.value.zip(read.item.cas).ok_or("nothing was read")?;
-                let set = client.set(key, value).ttl_raw(exptime.unsigned_abs()).compare_cas(cas).return_cas();
+                let set =
+                    client.set(key, value).ttl_raw(exptime.unsigned_abs()).compare_cas(cas).return_cas();
                 let written = set.send().await?;
                 written.applied().then_some(()).ok_or_else(|| "the write lost a race".into())
             }
@@ -70,7 +73,8 @@ impl Client {
                 let (value, cas) = read.data.zip(read.cas).ok_or("nothing was read")?;
                 let (cas, exptime) = (format!("C{cas}"), format!("T{exptime}"));
                 let flags = [cas.as_str(), exptime.as_str(), "c"];
-                timeout(PATIENCE, client.meta_set(key, value.as_slice(), false, None, Some(&flags))).await??;
+                timeout(PATIENCE, client.meta_set(key, value.as_slice(), false, None, Some(&flags)))
+                    .await??;
                 Ok(())
             }
         }
@@ -116,11 +120,8 @@ async fn main() -> Result<(), Failure> {
 }
 
 async fn clients(server: SocketAddr, tasks: usize) -> Result<Vec<(String, Client)>, Failure> {
-    let memcache = MetaClientBuilder::new()
-        .max_idle(tasks)
-        .io_timeout(Some(PATIENCE))
-        .connect_async(server)
-        .await?;
+    let memcache =
+        MetaClientBuilder::new().max_idle(tasks).io_timeout(Some(PATIENCE)).connect_async(server).await?;
     Ok(vec![
         ("ours, one connection".to_owned(), Client::Ours(Arc::new(Ours::new(server, PATIENCE)))),
         (format!("memcache 0.21, its own pool of {tasks}"), Client::Memcache(memcache)),
