@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `memory` | always there | this process's memory: [`Memory`](holdover_api::Memory) |
 //! | `memcached`, `memcached+unix` | `memcached` | one Memcached server |
+//! | `mongodb`, `mongodb+srv` | `mongodb` | a MongoDB server, replica set or sharded cluster |
 //! | `redis`, `rediss`, `redis+unix` | `redis` | one Redis or Valkey server |
 //! | `redis+sentinel`, `rediss+sentinel` | `redis` | the master that sentinels name |
 //! | `redis+cluster`, `rediss+cluster` | `redis` | a cluster |
@@ -21,10 +22,12 @@
 mod host;
 #[cfg(feature = "memcached")]
 pub mod memcached;
+#[cfg(feature = "mongodb")]
+pub mod mongodb;
 mod parameters;
 #[cfg(feature = "redis")]
 pub mod redis;
-#[cfg(any(feature = "memcached", feature = "redis"))]
+#[cfg(any(feature = "memcached", feature = "mongodb", feature = "redis"))]
 mod row;
 mod url;
 

@@ -8,8 +8,8 @@ use holdover_api::{
 
 use crate::parameters::{Parameters, misconfigured};
 
-const KNOWN_SCHEMES: &str = "memory, memcached, memcached+unix, redis, rediss, redis+unix, redis+sentinel, \
-                             rediss+sentinel, redis+cluster, rediss+cluster";
+const KNOWN_SCHEMES: &str = "memory, memcached, memcached+unix, mongodb, mongodb+srv, redis, rediss, redis+unix, \
+                             redis+sentinel, rediss+sentinel, redis+cluster, rediss+cluster";
 
 /// A URL in its parts, as written. Not `Debug`: it may hold a password.
 pub(crate) struct Parts<'a> {
@@ -55,6 +55,8 @@ impl<'a> Parts<'a> {
 ///
 /// - `memory:` with `max_sessions` and `max_bytes`.
 /// - `memcached://host[:port]`, `memcached+unix:///path`: the README of the backend lists parameters.
+/// - `mongodb://[user:password@]host[:port][,…][/database]`, `mongodb+srv://host`: the README of the backend lists
+///   parameters; the driver's own are taken as well.
 /// - `redis://[user:password@]host[:port][/db]` and its kin: the README of the backend lists forms and parameters.
 ///
 /// ```
@@ -83,6 +85,10 @@ pub async fn connect_with_clock(url: &str, clock: Arc<dyn Clock>) -> Result<Arc<
         #[cfg(not(feature = "redis"))]
         "redis" | "rediss" | "redis+unix" | "redis+sentinel" | "rediss+sentinel" | "redis+cluster"
         | "rediss+cluster" => Err(missing_feature("redis")),
+        #[cfg(feature = "mongodb")]
+        "mongodb" | "mongodb+srv" => crate::mongodb::connect(&parts, clock).await,
+        #[cfg(not(feature = "mongodb"))]
+        "mongodb" | "mongodb+srv" => Err(missing_feature("mongodb")),
         _ => Err(misconfigured(
             "connect",
             format!("the scheme of the url is not known; the known ones are: {KNOWN_SCHEMES}"),
@@ -90,7 +96,7 @@ pub async fn connect_with_clock(url: &str, clock: Arc<dyn Clock>) -> Result<Arc<
     }
 }
 
-#[cfg(not(all(feature = "memcached", feature = "redis")))]
+#[cfg(not(all(feature = "memcached", feature = "mongodb", feature = "redis")))]
 fn missing_feature(feature: &'static str) -> Error {
     let message = format!("this program was built without it: enable the feature `{feature}` of holdover");
     misconfigured(feature, message)

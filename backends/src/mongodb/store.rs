@@ -1,0 +1,230 @@
+//! The store: each operation is one command on one document.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use holdover_api::{
+    Capabilities, CheapReads, Clock, Error, Expiry, Freshness, InstallAnswer, InstallVerdict, Loaded, On,
+    Operation, Record, SaveAnswer, SessionKey, SessionStore, Stamp, Standing, Stored, Survives, Timestamp,
+    Verdict, Write, Writes, frame, judge, judge_install, judge_touch,
+};
+
+use super::NAME;
+use super::effort::Effort;
+use super::error::Failure;
+use super::place::Place;
+use super::write::{self, Fit};
+
+/// How late the server removes what has expired: its monitor looks once a minute, and takes its time where much has
+/// expired at once. Reads never see it, whatever the server does.
+const EXPIRY_LAG: Duration = Duration::from_secs(120);
+
+/// Sessions in a MongoDB collection. [`connect`](crate::connect) makes one.
+pub struct Mongodb {
+    place: Place,
+    clock: Arc<dyn Clock>,
+    max_bytes: usize,
+    patience: Duration,
+    survives: Survives,
+}
+
+impl Mongodb {
+    pub(super) const fn new(
+        place: Place,
+        clock: Arc<dyn Clock>,
+        max_bytes: usize,
+        patience: Duration,
+        survives: Survives,
+    ) -> Self {
+        Self { place, clock, max_bytes, patience, survives }
+    }
+
+    const fn effort(&self, operation: Operation) -> Effort {
+        Effort { operation, patience: self.patience }
+    }
+
+    /// One attempt at a write: made at once, and looked into only if it was not taken.
+    async fn save_once(&self, key: &SessionKey, write: &Write) -> Result<Option<SaveAnswer>, Failure> {
+        let at_once = match write.on {
+            On::Absent { created } => self.create(key, write, created).await?,
+            On::Live | On::Head(_) => self.merge(key, write).await?,
+        };
+        if at_once.is_some() {
+            return Ok(at_once);
+        }
+        let found = self.place.read(key).await?;
+        let now = self.clock.now();
+        match judge(now, found.as_ref(), write) {
+            Verdict::Repeated { previous } => Ok(Some(SaveAnswer::Saved { previous })),
+            Verdict::Conflict => {
+                let current = found.and_then(|stored| stored.into_live(now)).map(Loaded::from);
+                Ok(Some(SaveAnswer::Conflict { current }))
+            }
+            Verdict::Gone => Ok(Some(SaveAnswer::Gone)),
+            Verdict::Apply { record, previous } => {
+                if frame::size(&record) > self.max_bytes {
+                    return Err(Failure::TooLarge(self.max_bytes));
+                }
+                match previous {
+                    Some(head) => self.write_over(key, write, Some(head), None).await,
+                    None => Ok(None),
+                }
+            }
+        }
+    }
+
+    async fn create(
+        &self,
+        key: &SessionKey,
+        write: &Write,
+        created: Timestamp,
+    ) -> Result<Option<SaveAnswer>, Failure> {
+        let record = Record::first(&write.delta, write.stamp, created, write.deadline.moment());
+        if frame::size(&record) > self.max_bytes {
+            return Ok(None);
+        }
+        let over = write::over(key, self.clock.now());
+        let is_done = self.place.put_new(key, &Stored::Record(record), over).await?;
+        Ok(is_done.then_some(SaveAnswer::Saved { previous: None }))
+    }
+
+    async fn merge(&self, key: &SessionKey, write: &Write) -> Result<Option<SaveAnswer>, Failure> {
+        match write::fit(write, self.max_bytes) {
+            Fit::Surely => self.write_over(key, write, None, None).await,
+            Fit::Below(limit) => self.write_over(key, write, None, Some(limit)).await,
+            Fit::Unclear => Ok(None),
+        }
+    }
+
+    /// Changes a live record: any, or one with this head; of any size, or with a document of at most so many bytes.
+    async fn write_over(
+        &self,
+        key: &SessionKey,
+        write: &Write,
+        head: Option<Stamp>,
+        limit: Option<i64>,
+    ) -> Result<Option<SaveAnswer>, Failure> {
+        let mut filter = write::precondition(key, write, head, self.clock.now());
+        if let Some(limit) = limit {
+            filter.extend(write::of_size(limit));
+        }
+        let previous = self.place.change(filter, write::change(write)).await?;
+        Ok(previous.map(|head| SaveAnswer::Saved { previous: Some(head) }))
+    }
+
+    async fn touch_once(&self, key: &SessionKey, deadline: Timestamp) -> Result<Option<bool>, Failure> {
+        let live = write::live(key, self.clock.now());
+        if self.place.extend(live, deadline).await? {
+            return Ok(Some(true));
+        }
+        // Nothing alive was there; unless it cannot be read, which is not the same.
+        let found = self.place.read(key).await?;
+        let is_live = judge_touch(self.clock.now(), found.as_ref(), deadline).is_some();
+        Ok((!is_live).then_some(false))
+    }
+
+    async fn install_once(
+        &self,
+        key: &SessionKey,
+        over: Option<Standing>,
+        new: &Stored,
+    ) -> Result<Option<InstallAnswer>, Failure> {
+        let now = self.clock.now();
+        let is_done = match over {
+            None => self.place.put_new(key, new, write::over(key, now)).await?,
+            Some(over) => self.place.replace(key, new, write::standing(key, over, now)).await?,
+        };
+        if is_done {
+            return Ok(Some(InstallAnswer::Installed));
+        }
+        let found = self.place.read(key).await?;
+        let now = self.clock.now();
+        match judge_install(now, found.as_ref(), over, new) {
+            InstallVerdict::Apply => Ok(None),
+            InstallVerdict::Repeated => Ok(Some(InstallAnswer::Installed)),
+            InstallVerdict::Refused => {
+                let stored = found.filter(|stored| !stored.is_over(now));
+                Ok(Some(InstallAnswer::Refused { stored }))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Mongodb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(NAME)
+    }
+}
+
+impl fmt::Debug for Mongodb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mongodb")
+            .field("place", &self.place)
+            .field("max_bytes", &self.max_bytes)
+            .field("survives", &self.survives)
+            .finish_non_exhaustive()
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl SessionStore for Mongodb {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            writes: Writes::ByAttribute,
+            expiry: Expiry::Native { max_lag: EXPIRY_LAG },
+            cheap_reads: if self.place.reads_nearby() { CheapReads::Replica } else { CheapReads::None },
+            survives: self.survives,
+            shared: true,
+            max_bytes: self.max_bytes,
+        }
+    }
+
+    async fn load(&self, key: &SessionKey, freshness: Freshness) -> Result<Option<Loaded>, Error> {
+        if let Freshness::AtLeast(stamp) = freshness
+            && let Some(stored) = self.place.read_nearby(key, stamp).await
+            // A copy that is over may have been extended since; one that is gone may be elsewhere.
+            && let Some(record) = stored.into_live(self.clock.now())
+        {
+            return Ok(Some(record.into()));
+        }
+        let found =
+            self.effort(Operation::Load).make(|| async { self.place.read(key).await.map(Some) }).await?;
+        // The time is asked after the answer: what expired on the way is not handed out (I4).
+        Ok(found.and_then(|stored| stored.into_live(self.clock.now())).map(Loaded::from))
+    }
+
+    async fn save(&self, key: &SessionKey, write: &Write) -> Result<SaveAnswer, Error> {
+        self.effort(Operation::Save).make(|| self.save_once(key, write)).await
+    }
+
+    async fn touch(&self, key: &SessionKey, deadline: Timestamp) -> Result<bool, Error> {
+        self.effort(Operation::Touch).make(|| self.touch_once(key, deadline)).await
+    }
+
+    async fn delete(&self, key: &SessionKey) -> Result<(), Error> {
+        // One copy, and no write creates what is not alive: absence is proof enough, no tombstone is needed.
+        self.effort(Operation::Delete).make(|| async { self.place.remove(key).await.map(Some) }).await
+    }
+
+    async fn inspect(&self, key: &SessionKey) -> Result<Option<Stored>, Error> {
+        self.effort(Operation::Inspect).make(|| async { self.place.read(key).await.map(Some) }).await
+    }
+
+    async fn install(
+        &self,
+        key: &SessionKey,
+        over: Option<Standing>,
+        new: &Stored,
+    ) -> Result<InstallAnswer, Error> {
+        let operation = Operation::Install;
+        if let Stored::Record(record) = new
+            && frame::size(record) > self.max_bytes
+        {
+            return Err(Failure::TooLarge(self.max_bytes).into_error(operation).without_effect());
+        }
+        self.effort(operation).make(|| self.install_once(key, over, new)).await
+    }
+}
