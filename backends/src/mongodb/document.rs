@@ -83,7 +83,7 @@ pub(super) fn stamp(stamp: Stamp) -> Bson {
     binary(stamp.as_bytes())
 }
 
-/// A moment as the server keeps it. Beyond what it can, the latest that it can: some 290 million years from now.
+/// A moment as the server keeps it: in milliseconds, too. No timestamp is beyond what it can.
 pub(super) fn moment(timestamp: Timestamp) -> Bson {
     Bson::DateTime(DateTime::from_millis(i64::try_from(timestamp.as_millis()).unwrap_or(i64::MAX)))
 }
