@@ -28,10 +28,10 @@ fn url(launch: &Launch) -> String {
     format!("memcached://127.0.0.1:{}", launch.port)
 }
 
-fn question(_: &Launch) -> String {
-    "mn\r\nstats\r\n".to_owned()
+fn question(_: &Launch) -> Vec<u8> {
+    b"mn\r\nstats\r\n".to_vec()
 }
 
-fn ready(process: u32) -> Vec<String> {
-    vec!["MN\r\n".to_owned(), format!("STAT pid {process}\r\n")]
+fn ready(_: &Launch, process: u32) -> Vec<Vec<u8>> {
+    vec![b"MN\r\n".to_vec(), format!("STAT pid {process}\r\n").into()]
 }

@@ -28,6 +28,7 @@
 
 mod find;
 mod memcached;
+mod mongodb;
 mod port;
 mod process;
 mod recipe;
@@ -41,6 +42,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
 pub use memcached::memcached;
+pub use mongodb::{MongodbSet, mongodb, mongodb_set_of_one, mongodb_sweep};
 pub(crate) use port::free as free_port;
 pub use process::Server;
 pub use recipe::{Launch, Recipe};

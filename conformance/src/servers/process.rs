@@ -157,7 +157,7 @@ impl Server {
     }
 
     async fn until_ready(&self, id: u32) -> Result<(), String> {
-        let wanted = (self.recipe.ready)(id);
+        let wanted = (self.recipe.ready)(&self.launch, id);
         let mut delay = POLL_FIRST;
         let mut patience = PATIENCE_FIRST;
         loop {
@@ -175,18 +175,17 @@ impl Server {
     }
 
     /// Asks through a read: a paused process still accepts connections, so that connecting proves nothing.
-    async fn answers(&self, wanted: &[String]) -> bool {
+    async fn answers(&self, wanted: &[Vec<u8>]) -> bool {
         let Ok(mut stream) = TcpStream::connect(self.address()).await else {
             return false;
         };
         let question = (self.recipe.question)(&self.launch);
-        if stream.write_all(question.as_bytes()).await.is_err() {
+        if stream.write_all(&question).await.is_err() {
             return false;
         }
         let mut answer = Vec::new();
         while let Ok(1..) = stream.read_buf(&mut answer).await {
-            let text = String::from_utf8_lossy(&answer);
-            if wanted.iter().all(|part| text.contains(part.as_str())) {
+            if wanted.iter().all(|part| answer.windows(part.len()).any(|window| window == part)) {
                 return true;
             }
         }

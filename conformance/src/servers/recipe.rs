@@ -23,10 +23,10 @@ pub struct Recipe {
     /// The URL that a store connects to.
     pub url: fn(&Launch) -> String,
     /// What is sent on a new connection to ask whether the server is ready.
-    pub question: fn(&Launch) -> String,
+    pub question: fn(&Launch) -> Vec<u8>,
     /// What the answers have to hold, all of it, given the process id: a server that says its id cannot be mistaken
     /// for another one that took the port first.
-    pub ready: fn(u32) -> Vec<String>,
+    pub ready: fn(&Launch, u32) -> Vec<Vec<u8>>,
     /// More for the command line, one option with its value each.
     pub more_arguments: Vec<String>,
     /// The password that clients have to give, if any.

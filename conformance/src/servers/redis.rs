@@ -53,15 +53,15 @@ fn url(launch: &Launch) -> String {
     }
 }
 
-fn question(launch: &Launch) -> String {
+fn question(launch: &Launch) -> Vec<u8> {
     let login = match &launch.password {
         Some(password) => format!("AUTH {password}\r\n"),
         None => String::new(),
     };
-    format!("{login}PING\r\nINFO server\r\n")
+    format!("{login}PING\r\nINFO server\r\n").into()
 }
 
-fn ready(process: u32) -> Vec<String> {
+fn ready(_: &Launch, process: u32) -> Vec<Vec<u8>> {
     // While it reads its file back it answers PING with -LOADING.
-    vec!["+PONG\r\n".to_owned(), format!("\r\nprocess_id:{process}\r\n")]
+    vec![b"+PONG\r\n".to_vec(), format!("\r\nprocess_id:{process}\r\n").into()]
 }
