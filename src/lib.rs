@@ -33,6 +33,7 @@
 //! |---|---|
 //! | `axum` (default) | [`SessionLayer`] for tower and axum, and [`Session`] as an extractor |
 //! | `memcached` | the store behind `memcached://` and `memcached+unix://` |
+//! | `mongodb` | the store behind `mongodb://` and `mongodb+srv://` |
 //! | `near-cache` | the layer that keeps loaded records at hand |
 //! | `redis` | the store behind `redis://` and its relatives |
 //! | `messagepack`, `bincode` | further codecs for attributes, beside JSON |
@@ -55,7 +56,7 @@ pub use holdover_http::{
 pub use holdover_layers as layers;
 
 /// Opens the store that a URL names, with what its features allow: `memory:` always, `redis://…` with `redis`,
-/// `memcached://…` with `memcached`.
+/// `memcached://…` with `memcached`, `mongodb://…` with `mongodb`.
 ///
 /// An unknown scheme is refused with the known ones, a scheme whose feature is missing with that feature's name, and
 /// an unknown parameter with the known ones, all as [`ErrorKind::Misconfigured`]. Each backend's README lists its

@@ -47,6 +47,8 @@ pub struct Scope {
     pub capabilities: Capabilities,
     /// Whether the harness reaches below the store.
     pub raw: bool,
+    /// Whether what it finds there are the frames of `holdover-api`.
+    pub frames: bool,
     /// Whether a fault proxy can stand in front of the server.
     pub proxied: bool,
     /// Whether the harness can start private servers.

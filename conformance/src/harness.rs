@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use holdover_api::{Clock, Error, SessionKey, SessionStore, Timestamp};
+use bytes::Bytes;
+use holdover_api::{Clock, Error, SessionKey, SessionStore, Stored, Timestamp, frame};
 
 /// One application node, as the suite asks a [`Harness`] for it.
 #[derive(Clone, Debug)]
@@ -200,4 +201,18 @@ pub trait Raw: Send + Sync + 'static {
     ) -> Result<Option<Option<Timestamp>>, String>;
     /// How many sessions are stored at a place, whatever their state.
     async fn count(&self, place: &str) -> Result<usize, String>;
+    /// Whether stored bytes are the frames of `holdover-api`, lengths and all. Where the server itself keeps the parts of
+    /// a record apart, they are not.
+    fn keeps_frames(&self) -> bool {
+        true
+    }
+    /// What later versions of the store might have stored where these bytes are. Nothing if the bytes are not
+    /// understood.
+    fn made_newer(&self, stored: &[u8]) -> Vec<Vec<u8>> {
+        if !matches!(frame::decode(&Bytes::copy_from_slice(stored)), Ok(Stored::Record(_))) {
+            return Vec::new();
+        }
+        let versions = [frame::VERSION + 1, u8::MAX];
+        versions.map(|version| [&[version], &stored[1..]].concat()).into()
+    }
 }

@@ -90,4 +90,12 @@ impl Raw for RawCopies {
         }
         Ok(stored.div_ceil(self.copies))
     }
+
+    fn keeps_frames(&self) -> bool {
+        self.servers.iter().all(|server| server.keeps_frames())
+    }
+
+    fn made_newer(&self, stored: &[u8]) -> Vec<Vec<u8>> {
+        self.servers.first().map(|server| server.made_newer(stored)).unwrap_or_default()
+    }
 }

@@ -41,6 +41,7 @@ pub async fn scope_of(harness: &Arc<dyn Harness>) -> Result<Scope, Ending> {
         Ok(Scope {
             capabilities: store.capabilities(),
             raw: harness.raw().is_some(),
+            frames: harness.raw().is_some_and(|raw| raw.keeps_frames()),
             proxied: harness.address().is_some(),
             servers: harness.private_server().await.is_some(),
             copies: harness.copies(),

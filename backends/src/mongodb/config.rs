@@ -27,6 +27,10 @@ const DEFAULT_RESPONSE_TIMEOUT: Duration = Duration::from_millis(900);
 /// For a connection to one server.
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// How often the driver looks after each server: a silent connection of that watch is given up after this and a
+/// `connect_timeout`, and a server is back in use within this of its return.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
 /// More connections than this make an operation slower on a machine with few cores, not faster.
 const CONNECTIONS: u32 = 10;
 
@@ -121,6 +125,7 @@ impl Config {
         }
         options.app_name.get_or_insert_with(|| "holdover".to_owned());
         options.connect_timeout.get_or_insert(self.connect_timeout);
+        options.heartbeat_freq.get_or_insert(HEARTBEAT);
         options.max_pool_size.get_or_insert(CONNECTIONS);
         // Less than an operation may take, so that it ends with what the driver knows and not merely late.
         options.server_selection_timeout.get_or_insert(self.response_timeout * 9 / 10);

@@ -1,10 +1,12 @@
 //! How often, and for how long, an operation is tried.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use holdover_api::{Effect, Error, Operation, pause, within};
 
 use super::error::Failure;
+use super::place::{Place, Reached};
 
 /// Attempts follow each other after such a pause, then after twice that, and so on up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
@@ -16,30 +18,40 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 /// What an election interrupts is tried again here, beyond the one time that the driver does by itself: every operation
 /// is idempotent, since the stamp of a write tells whether it has happened (I3).
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Effort {
+pub(super) struct Effort<'a> {
+    pub(super) place: &'a Place,
     pub(super) operation: Operation,
     /// For all attempts together.
     pub(super) patience: Duration,
 }
 
-impl Effort {
+impl Effort<'_> {
     /// Tries until there is an answer. An attempt without one has changed nothing: somebody else was faster.
-    pub(super) async fn make<T, F>(self, attempt: impl Fn() -> F) -> Result<T, Error>
+    pub(super) async fn make<T, F>(self, attempt: impl Fn(Arc<Reached>) -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<Option<T>, Failure>>,
     {
+        let reached = self.place.current();
+        let answers_before = reached.answers();
         let mut may_have_happened = false;
         let mut last = None;
         let tries = async {
             let mut rest = FIRST_PAUSE;
             loop {
-                match attempt().await {
-                    Ok(Some(answer)) => return Ok(answer),
-                    Ok(None) => {}
+                let outcome = attempt(Arc::clone(&reached)).await;
+                match outcome {
+                    Ok(answer) => {
+                        reached.note_answer();
+                        if let Some(answer) = answer {
+                            return Ok(answer);
+                        }
+                    }
                     Err(failure) => {
-                        let is_passing = failure.is_passing();
+                        if failure.is_answer() {
+                            reached.note_answer();
+                        }
                         may_have_happened |= failure.effect() == Effect::Unknown;
-                        if !is_passing {
+                        if !failure.is_passing() {
                             return Err(failure);
                         }
                         last = Some(failure);
@@ -56,6 +68,7 @@ impl Effort {
             None => {
                 // The attempt that was given up may yet succeed.
                 may_have_happened = true;
+                self.place.give_up(&reached, answers_before);
                 last.unwrap_or(Failure::Late)
             }
         };

@@ -49,6 +49,15 @@ impl Failure {
         matches!(self, Self::Driver(error) if code_of(error) == Some(DUPLICATE_KEY))
     }
 
+    /// Whether a server has said so, rather than nobody having said anything.
+    pub(super) fn is_answer(&self) -> bool {
+        match self {
+            Self::Driver(error) => code_of(error).is_some(),
+            Self::Late => false,
+            Self::Unreadable(_) | Self::TooLarge(_) | Self::Unfit(..) => true,
+        }
+    }
+
     /// Whether the same may succeed in a moment: an election, a connection that broke.
     ///
     /// Not a failure to find a server: the driver has waited for one already.

@@ -1,6 +1,8 @@
 //! Where the documents are: the collection, as readers and writers of the primary see it and as readers nearby do.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use holdover_api::{Error, Operation, SessionKey, Stamp, Stored, Timestamp, within};
@@ -16,35 +18,104 @@ use super::write;
 /// How a found document is handed about; the driver need not understand it.
 type Documents = Collection<RawDocumentBuf>;
 
-/// The collection. Cheap to clone are its parts; it holds connections, and the driver watches the servers behind it.
+/// The collection, through a client that is replaced when it has gone silent.
+///
+/// Why it is: the driver gives no time to the handshake of a new connection. If the network swallows the first of a
+/// pool's connections, as many as it makes at a time, that pool waits for them for ever, even when the network has long
+/// been healed. So when an operation has waited for as long as it may, and the same client has not answered anybody in
+/// all that time, the next operation begins with a new client. Nothing of it runs in the background but the driver's own
+/// watch over the servers.
 pub(super) struct Place {
-    database: Database,
-    primary: Documents,
-    /// What may be read from, if anything but the primary may.
-    nearby: Option<Documents>,
+    options: ClientOptions,
+    database: String,
+    collection: String,
     patience_nearby: Duration,
+    current: Mutex<Arc<Reached>>,
 }
 
 impl Place {
     pub(super) fn new(config: &Config, options: ClientOptions) -> Result<Self, Error> {
-        let elsewhere = options.selection_criteria.clone().filter(|criteria| !is_primary(criteria));
-        let client = Client::with_options(options)
-            .map_err(|error| Failure::from(error).into_error(Operation::Connect).without_effect())?;
-        let database = client.database(&config.database);
-        let reached_by = |criteria: SelectionCriteria| {
-            let options = CollectionOptions::builder().selection_criteria(criteria).build();
-            database.collection_with_options(&config.collection, options)
-        };
+        let reached = Reached::new(&options, &config.database, &config.collection)
+            .map_err(|failure| failure.into_error(Operation::Connect).without_effect())?;
         Ok(Self {
-            primary: reached_by(ReadPreference::Primary.into()),
-            nearby: elsewhere.map(reached_by),
+            options,
+            database: config.database.clone(),
+            collection: config.collection.clone(),
             patience_nearby: config.response_timeout / 4,
-            database,
+            current: Mutex::new(Arc::new(reached)),
         })
     }
 
-    pub(super) const fn reads_nearby(&self) -> bool {
-        self.nearby.is_some()
+    pub(super) fn reads_nearby(&self) -> bool {
+        self.current().nearby.is_some()
+    }
+
+    pub(super) fn current(&self) -> Arc<Reached> {
+        Arc::clone(&self.lock())
+    }
+
+    /// Lets go of a client that has answered nobody since `answers_before` was counted, unless another has replaced it
+    /// already.
+    pub(super) fn give_up(&self, silent: &Arc<Reached>, answers_before: u64) {
+        let mut current = self.lock();
+        if !Arc::ptr_eq(&current, silent) || silent.answers() != answers_before {
+            return;
+        }
+        // It was made from these options before; should it fail now, the old one is as good as any.
+        if let Ok(fresh) = Reached::new(&self.options, &self.database, &self.collection) {
+            *current = Arc::new(fresh);
+        }
+    }
+
+    /// What a member nearby has under a key, if it has seen the write of this stamp; nothing if it has not, or fails, or
+    /// takes its time: the primary is asked then.
+    pub(super) async fn read_nearby(&self, key: &SessionKey, at_least: Stamp) -> Option<Stored> {
+        let reached = self.current();
+        let nearby = reached.nearby.as_ref()?;
+        let reading = async { nearby.find_one(doc! { "_id": id(key) }).await };
+        let found = within(self.patience_nearby, reading).await?.ok()??;
+        let stored = decode(found).ok()?;
+        stored.lineage().contains(at_least).then_some(stored)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Arc<Reached>> {
+        // Only whole values are put in, so that a panic elsewhere leaves nothing half done.
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The collection through one client: as readers and writers of the primary see it, and as readers nearby do.
+pub(super) struct Reached {
+    database: Database,
+    primary: Documents,
+    /// What may be read from, if anything but the primary may.
+    nearby: Option<Documents>,
+    answers: AtomicU64,
+}
+
+impl Reached {
+    fn new(options: &ClientOptions, database: &str, collection: &str) -> Result<Self, Failure> {
+        let elsewhere = options.selection_criteria.clone().filter(|criteria| !is_primary(criteria));
+        let database = Client::with_options(options.clone())?.database(database);
+        let through = |criteria: SelectionCriteria| {
+            let options = CollectionOptions::builder().selection_criteria(criteria).build();
+            database.collection_with_options(collection, options)
+        };
+        Ok(Self {
+            primary: through(ReadPreference::Primary.into()),
+            nearby: elsewhere.map(through),
+            database,
+            answers: AtomicU64::new(0),
+        })
+    }
+
+    /// How often a server has answered, whatever it said.
+    pub(super) fn answers(&self) -> u64 {
+        self.answers.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_answer(&self) {
+        self.answers.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The collection on the primary.
@@ -62,16 +133,6 @@ impl Place {
     pub(super) async fn read(&self, key: &SessionKey) -> Result<Option<Stored>, Failure> {
         let found = self.primary.find_one(doc! { "_id": id(key) }).await?;
         Ok(found.map(decode).transpose()?)
-    }
-
-    /// What a member nearby has under a key, if it has seen the write of this stamp; nothing if it has not, or fails, or
-    /// takes its time: the primary is asked then.
-    pub(super) async fn read_nearby(&self, key: &SessionKey, at_least: Stamp) -> Option<Stored> {
-        let nearby = self.nearby.as_ref()?;
-        let reading = async { nearby.find_one(doc! { "_id": id(key) }).await };
-        let found = within(self.patience_nearby, reading).await?.ok()??;
-        let stored = decode(found).ok()?;
-        stored.lineage().contains(at_least).then_some(stored)
     }
 
     /// Puts a document where nothing is, or where something is over. Whether it did.
@@ -140,8 +201,8 @@ fn raw(document: &Document) -> Result<RawDocumentBuf, Failure> {
 impl fmt::Debug for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Place")
-            .field("database", &self.database.name())
-            .field("collection", &self.primary.name())
+            .field("database", &self.database)
+            .field("collection", &self.collection)
             .field("reads_nearby", &self.reads_nearby())
             .finish_non_exhaustive()
     }

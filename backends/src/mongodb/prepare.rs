@@ -1,5 +1,6 @@
 //! What the collection needs before it can hold sessions: a server that is new enough, and the TTL index.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
@@ -10,7 +11,7 @@ use mongodb::error::ErrorKind as Cause;
 use mongodb::options::IndexOptions;
 
 use super::error::Failure;
-use super::place::Place;
+use super::place::Reached;
 
 /// MongoDB 4.4: the first whose filters can ask for a document's size.
 const OLDEST_WIRE_VERSION: i32 = 9;
@@ -31,17 +32,17 @@ pub(super) enum Deployment {
 }
 
 /// Checks the servers and the index, which is made if it is not there and `create` says so. Never changes one.
-pub(super) async fn prepare(place: &Place, create: bool) -> Result<Option<Deployment>, Failure> {
-    let hello = place.hello().await?;
+pub(super) async fn prepare(reached: Arc<Reached>, create: bool) -> Result<Option<Deployment>, Failure> {
+    let hello = reached.hello().await?;
     if hello.get_i32("maxWireVersion").is_ok_and(|version| version < OLDEST_WIRE_VERSION) {
         return Err(unfit("the server is older than mongodb 4.4; upgrade it"));
     }
-    let has_index = match existing(place).await? {
+    let has_index = match existing(&reached).await? {
         Some(index) => check(&index).map(|()| true)?,
         None => false,
     };
     if !has_index && create {
-        place.primary().create_index(wanted()).await?;
+        reached.primary().create_index(wanted()).await?;
     } else if !has_index {
         return Err(unfit(&format!(
             "the collection has no ttl index and create is false; run createIndex({{e: 1}}, {{name: \"{INDEX}\", \
@@ -62,8 +63,8 @@ fn wanted() -> IndexModel {
 }
 
 /// The index on the deadline, or one that has its name.
-async fn existing(place: &Place) -> Result<Option<Document>, Failure> {
-    let listed = place.primary().list_indexes().await;
+async fn existing(reached: &Reached) -> Result<Option<Document>, Failure> {
+    let listed = reached.primary().list_indexes().await;
     let mut indexes = match listed {
         Ok(indexes) => indexes.with_type::<Document>(),
         Err(error) if is_missing_collection(&error) => return Ok(None),

@@ -14,7 +14,7 @@ use holdover_api::{
 use super::NAME;
 use super::effort::Effort;
 use super::error::Failure;
-use super::place::Place;
+use super::place::{Place, Reached};
 use super::write::{self, Fit};
 
 /// How late the server removes what has expired: its monitor looks once a minute, and takes its time where much has
@@ -41,20 +41,25 @@ impl Mongodb {
         Self { place, clock, max_bytes, patience, survives }
     }
 
-    const fn effort(&self, operation: Operation) -> Effort {
-        Effort { operation, patience: self.patience }
+    const fn effort(&self, operation: Operation) -> Effort<'_> {
+        Effort { place: &self.place, operation, patience: self.patience }
     }
 
     /// One attempt at a write: made at once, and looked into only if it was not taken.
-    async fn save_once(&self, key: &SessionKey, write: &Write) -> Result<Option<SaveAnswer>, Failure> {
+    async fn save_once(
+        &self,
+        reached: Arc<Reached>,
+        key: &SessionKey,
+        write: &Write,
+    ) -> Result<Option<SaveAnswer>, Failure> {
         let at_once = match write.on {
-            On::Absent { created } => self.create(key, write, created).await?,
-            On::Live | On::Head(_) => self.merge(key, write).await?,
+            On::Absent { created } => self.create(&reached, key, write, created).await?,
+            On::Live | On::Head(_) => self.merge(&reached, key, write).await?,
         };
         if at_once.is_some() {
             return Ok(at_once);
         }
-        let found = self.place.read(key).await?;
+        let found = reached.read(key).await?;
         let now = self.clock.now();
         match judge(now, found.as_ref(), write) {
             Verdict::Repeated { previous } => Ok(Some(SaveAnswer::Saved { previous })),
@@ -68,7 +73,7 @@ impl Mongodb {
                     return Err(Failure::TooLarge(self.max_bytes));
                 }
                 match previous {
-                    Some(head) => self.write_over(key, write, Some(head), None).await,
+                    Some(head) => self.write_over(&reached, key, write, Some(head), None).await,
                     None => Ok(None),
                 }
             }
@@ -77,6 +82,7 @@ impl Mongodb {
 
     async fn create(
         &self,
+        reached: &Reached,
         key: &SessionKey,
         write: &Write,
         created: Timestamp,
@@ -86,14 +92,19 @@ impl Mongodb {
             return Ok(None);
         }
         let over = write::over(key, self.clock.now());
-        let is_done = self.place.put_new(key, &Stored::Record(record), over).await?;
+        let is_done = reached.put_new(key, &Stored::Record(record), over).await?;
         Ok(is_done.then_some(SaveAnswer::Saved { previous: None }))
     }
 
-    async fn merge(&self, key: &SessionKey, write: &Write) -> Result<Option<SaveAnswer>, Failure> {
+    async fn merge(
+        &self,
+        reached: &Reached,
+        key: &SessionKey,
+        write: &Write,
+    ) -> Result<Option<SaveAnswer>, Failure> {
         match write::fit(write, self.max_bytes) {
-            Fit::Surely => self.write_over(key, write, None, None).await,
-            Fit::Below(limit) => self.write_over(key, write, None, Some(limit)).await,
+            Fit::Surely => self.write_over(reached, key, write, None, None).await,
+            Fit::Below(limit) => self.write_over(reached, key, write, None, Some(limit)).await,
             Fit::Unclear => Ok(None),
         }
     }
@@ -101,6 +112,7 @@ impl Mongodb {
     /// Changes a live record: any, or one with this head; of any size, or with a document of at most so many bytes.
     async fn write_over(
         &self,
+        reached: &Reached,
         key: &SessionKey,
         write: &Write,
         head: Option<Stamp>,
@@ -110,36 +122,42 @@ impl Mongodb {
         if let Some(limit) = limit {
             filter.extend(write::of_size(limit));
         }
-        let previous = self.place.change(filter, write::change(write)).await?;
+        let previous = reached.change(filter, write::change(write)).await?;
         Ok(previous.map(|head| SaveAnswer::Saved { previous: Some(head) }))
     }
 
-    async fn touch_once(&self, key: &SessionKey, deadline: Timestamp) -> Result<Option<bool>, Failure> {
+    async fn touch_once(
+        &self,
+        reached: Arc<Reached>,
+        key: &SessionKey,
+        deadline: Timestamp,
+    ) -> Result<Option<bool>, Failure> {
         let live = write::live(key, self.clock.now());
-        if self.place.extend(live, deadline).await? {
+        if reached.extend(live, deadline).await? {
             return Ok(Some(true));
         }
         // Nothing alive was there; unless it cannot be read, which is not the same.
-        let found = self.place.read(key).await?;
+        let found = reached.read(key).await?;
         let is_live = judge_touch(self.clock.now(), found.as_ref(), deadline).is_some();
         Ok((!is_live).then_some(false))
     }
 
     async fn install_once(
         &self,
+        reached: Arc<Reached>,
         key: &SessionKey,
         over: Option<Standing>,
         new: &Stored,
     ) -> Result<Option<InstallAnswer>, Failure> {
         let now = self.clock.now();
         let is_done = match over {
-            None => self.place.put_new(key, new, write::over(key, now)).await?,
-            Some(over) => self.place.replace(key, new, write::standing(key, over, now)).await?,
+            None => reached.put_new(key, new, write::over(key, now)).await?,
+            Some(over) => reached.replace(key, new, write::standing(key, over, now)).await?,
         };
         if is_done {
             return Ok(Some(InstallAnswer::Installed));
         }
-        let found = self.place.read(key).await?;
+        let found = reached.read(key).await?;
         let now = self.clock.now();
         match judge_install(now, found.as_ref(), over, new) {
             InstallVerdict::Apply => Ok(None),
@@ -190,27 +208,31 @@ impl SessionStore for Mongodb {
         {
             return Ok(Some(record.into()));
         }
-        let found =
-            self.effort(Operation::Load).make(|| async { self.place.read(key).await.map(Some) }).await?;
+        let found = self
+            .effort(Operation::Load)
+            .make(|reached| async move { reached.read(key).await.map(Some) })
+            .await?;
         // The time is asked after the answer: what expired on the way is not handed out (I4).
         Ok(found.and_then(|stored| stored.into_live(self.clock.now())).map(Loaded::from))
     }
 
     async fn save(&self, key: &SessionKey, write: &Write) -> Result<SaveAnswer, Error> {
-        self.effort(Operation::Save).make(|| self.save_once(key, write)).await
+        self.effort(Operation::Save).make(|reached| self.save_once(reached, key, write)).await
     }
 
     async fn touch(&self, key: &SessionKey, deadline: Timestamp) -> Result<bool, Error> {
-        self.effort(Operation::Touch).make(|| self.touch_once(key, deadline)).await
+        self.effort(Operation::Touch).make(|reached| self.touch_once(reached, key, deadline)).await
     }
 
     async fn delete(&self, key: &SessionKey) -> Result<(), Error> {
         // One copy, and no write creates what is not alive: absence is proof enough, no tombstone is needed.
-        self.effort(Operation::Delete).make(|| async { self.place.remove(key).await.map(Some) }).await
+        self.effort(Operation::Delete)
+            .make(|reached| async move { reached.remove(key).await.map(Some) })
+            .await
     }
 
     async fn inspect(&self, key: &SessionKey) -> Result<Option<Stored>, Error> {
-        self.effort(Operation::Inspect).make(|| async { self.place.read(key).await.map(Some) }).await
+        self.effort(Operation::Inspect).make(|reached| async move { reached.read(key).await.map(Some) }).await
     }
 
     async fn install(
@@ -225,6 +247,6 @@ impl SessionStore for Mongodb {
         {
             return Err(Failure::TooLarge(self.max_bytes).into_error(operation).without_effect());
         }
-        self.effort(operation).make(|| self.install_once(key, over, new)).await
+        self.effort(operation).make(|reached| self.install_once(reached, key, over, new)).await
     }
 }

@@ -10,14 +10,22 @@ use super::document::{attributes, binary, field_of, id, moment, stamp};
 /// What a lineage may grow by.
 const STAMP_BYTES: usize = 16;
 
-/// Matches a live record. The deadline is in every filter: the server's own expiry is late by design (I4).
+/// Matches a live record. The deadline is in every filter: the server's own expiry is late by design (I4). What is
+/// damaged, or of a later layout, does not match, so that nobody changes what he does not understand.
 pub(super) fn live(key: &SessionKey, now: Timestamp) -> Document {
-    doc! { "_id": id(key), "e": { "$gt": moment(now) }, "t": null }
+    doc! {
+        "_id": id(key),
+        "e": { "$gt": moment(now) },
+        "a": { "$type": "object" },
+        "l.0": { "$type": "binData" },
+        "t": null,
+        "v": null,
+    }
 }
 
 /// Matches what is over; with an upsert, nothing at all as well. What stands there fails it as a duplicate key.
 pub(super) fn over(key: &SessionKey, now: Timestamp) -> Document {
-    doc! { "_id": id(key), "e": { "$lte": moment(now) } }
+    doc! { "_id": id(key), "e": { "$lte": moment(now) }, "v": null }
 }
 
 /// Matches exactly what is described, as long as it is not over.
@@ -25,6 +33,7 @@ pub(super) fn standing(key: &SessionKey, over: Standing, now: Timestamp) -> Docu
     doc! {
         "_id": id(key),
         "l.0": stamp(over.head),
+        "v": null,
         "e": { "$eq": moment(over.deadline), "$gt": moment(now) },
     }
 }

@@ -41,7 +41,10 @@ fn the_precondition_is_all_in_the_filter() {
     let live = doc! {
         "_id": key.to_string(),
         "e": { "$gt": DateTime::from_millis(5_000) },
+        "a": { "$type": "object" },
+        "l.0": { "$type": "binData" },
         "t": null,
+        "v": null,
         "l": { "$ne": stamp(a_stamp(9)) },
     };
     assert_eq!(precondition(&key, &a_write(On::Live, Delta::default()), None, NOW), live);

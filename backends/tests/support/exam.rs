@@ -26,6 +26,11 @@ pub(crate) trait Below: Raw + Sized {
     /// How a server that one case breaks is started.
     fn private() -> Recipe;
 
+    /// The parameter of a URL that keeps a place of this run apart from all others.
+    fn place(prefix: &str, place: &str) -> String {
+        format!("prefix={prefix}:{place}:")
+    }
+
     /// Reaches the keys of the run on the server at a URL.
     fn reach(url: &str, prefix: &str) -> Self;
 
@@ -67,7 +72,8 @@ impl<B: Below> Harness for OnServer<B> {
             _ => self.url.clone(),
         };
         let parameters_begin = if server.contains('?') { '&' } else { '?' };
-        let url = format!("{server}{parameters_begin}prefix={}:{}:{PATIENCE}", run_prefix(), node.place);
+        let place = B::place(&run_prefix(), &node.place);
+        let url = format!("{server}{parameters_begin}{place}{PATIENCE}");
         holdover_backends::connect_with_clock(&url, node.clock).await
     }
 
