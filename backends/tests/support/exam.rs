@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 
 /// More than the time-outs that a service should have: the exam is about answers, and a busy machine that builds beside it
 /// must not make it fail. The suite's own bound on every operation stands.
-const PATIENCE: &str = "&connect_timeout=1s&response_timeout=1s";
+pub(crate) const PATIENCE: &str = "&connect_timeout=1s&response_timeout=1s";
 
 /// A kind of server, and the access below a store on it.
 #[async_trait]
@@ -39,14 +39,14 @@ pub(crate) trait Below: Raw + Sized {
 }
 
 /// Opens stores on one server; a place is a prefix below the prefix of this run.
-struct OnServer<B> {
+pub(crate) struct OnServer<B> {
     url: String,
     address: Option<SocketAddr>,
     below: std::marker::PhantomData<fn() -> B>,
 }
 
 /// What the keys of this run begin with, on a server that others may use as well.
-fn run_prefix() -> String {
+pub(crate) fn run_prefix() -> String {
     format!("holdover-test-{}", std::process::id())
 }
 
@@ -55,7 +55,7 @@ impl<B: Below> OnServer<B> {
         Self { url: url.to_owned(), address, below: std::marker::PhantomData }
     }
 
-    fn over(server: &Server) -> Arc<dyn Harness> {
+    pub(crate) fn over(server: &Server) -> Arc<dyn Harness> {
         Arc::new(Self::at(server.url(), Some(server.address())))
     }
 }

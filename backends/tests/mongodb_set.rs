@@ -1,0 +1,86 @@
+//! The exam, on a real replica set of three:
+//! `cargo test -p holdover-backends --features mongodb --test mongodb_set [filter]`.
+//!
+//! Cases that kill and pause a server do it to a set of one. What a set of three does when its primary fails is in
+//! `mongodb_server.rs`.
+
+#[path = "support/mongodb.rs"]
+mod below;
+#[allow(dead_code, reason = "the exam on one server is in another test")]
+#[path = "support/exam.rs"]
+mod exam;
+#[path = "../../conformance/src/bin/holdover-conformance/mongodb.rs"]
+mod raw;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use exam::{Below, OnServer, PATIENCE, run_prefix};
+use holdover_api::{Error, SessionStore};
+use holdover_conformance::servers::{self, MongodbSet};
+use holdover_conformance::{Harness, Node, PrivateServer, Raw};
+use raw::RawMongodb;
+use tokio::runtime::Runtime;
+
+const MEMBERS: usize = 3;
+
+/// Long, so that a busy machine does not make the set choose another primary in the middle of the exam.
+const ELECTION_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Opens stores on the set; through a proxy, on its primary alone, since the members' own addresses would lead past it.
+struct OnSet {
+    url: String,
+    primary: SocketAddr,
+}
+
+#[async_trait]
+impl Harness for OnSet {
+    fn name(&self) -> String {
+        "mongodb set".to_owned()
+    }
+
+    async fn open(&self, node: Node) -> Result<Arc<dyn SessionStore>, Error> {
+        let server = match node.via {
+            Some(via) => format!("mongodb://{via}/?directConnection=true"),
+            None => self.url.clone(),
+        };
+        let place = RawMongodb::place(&run_prefix(), &node.place);
+        let url = format!("{server}&{place}{PATIENCE}");
+        holdover_backends::connect_with_clock(&url, node.clock).await
+    }
+
+    fn raw(&self) -> Option<Arc<dyn Raw>> {
+        Some(Arc::new(RawMongodb::new(&self.url, &run_prefix())))
+    }
+
+    fn address(&self) -> Option<SocketAddr> {
+        Some(self.primary)
+    }
+
+    async fn private_server(&self) -> Option<Result<PrivateServer, String>> {
+        servers::private(&servers::mongodb_set_of_one(), OnServer::<RawMongodb>::over).await
+    }
+}
+
+async fn start() -> Result<(MongodbSet, SocketAddr), String> {
+    let set = MongodbSet::start(&servers::mongodb(), MEMBERS, ELECTION_TIMEOUT).await;
+    let set = set.map_err(|error| error.to_string())?;
+    let primary = set.members()[set.primary().await?].address();
+    Ok((set, primary))
+}
+
+fn main() -> ExitCode {
+    let runtime = Runtime::new().expect("a runtime starts");
+    let (set, primary) = match runtime.block_on(start()) {
+        Ok(started) => started,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    // The set and all that it stored end with it.
+    holdover_conformance::main(OnSet { url: set.url(), primary })
+}

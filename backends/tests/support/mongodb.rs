@@ -1,0 +1,32 @@
+//! How the exams of MongoDB reach below it.
+
+use async_trait::async_trait;
+use holdover_conformance::servers::{self, Recipe};
+
+use super::exam::Below;
+use super::raw::RawMongodb;
+
+#[async_trait]
+impl Below for RawMongodb {
+    const NAME: &'static str = "mongodb";
+
+    fn shared() -> Recipe {
+        servers::mongodb()
+    }
+
+    fn private() -> Recipe {
+        servers::mongodb()
+    }
+
+    fn place(prefix: &str, place: &str) -> String {
+        format!("collection={}", Self::collection(prefix, place))
+    }
+
+    fn reach(url: &str, prefix: &str) -> Self {
+        Self::new(url, prefix)
+    }
+
+    async fn clean_up(&self) -> Result<(), String> {
+        self.remove_all().await
+    }
+}
