@@ -171,6 +171,14 @@ mod tests {
         assert!(refusal("memcached://host").await.contains("enable the feature `memcached`"));
     }
 
+    #[cfg(not(feature = "mongodb"))]
+    #[tokio::test]
+    async fn mongodb_without_its_feature_says_so() {
+        for url in ["mongodb://host", "mongodb+srv://host"] {
+            assert!(refusal(url).await.contains("enable the feature `mongodb`"));
+        }
+    }
+
     #[tokio::test]
     async fn no_part_of_a_url_is_repeated() {
         let urls = [
@@ -192,6 +200,13 @@ mod tests {
             "memcached://host/hunter2",
             "memcached://host?prefix=hunter2%20",
             "memcached+unix://hunter2",
+            "mongodb:///hunter2",
+            "mongodb://ada:hunter2@host/hunter2.db",
+            "mongodb://ada:hunter2@host/?collection=$hunter2",
+            "mongodb://ada:hunter2@host/?hunter2=ada",
+            "mongodb://ada:hunter2@host:port/",
+            "mongodb://ada:hunter2@host/?w=hunter2&w=0",
+            "mongodb+srv://ada:hunter2@host:7/",
         ];
         for url in urls {
             let error = connect(url).await.expect_err(url);
