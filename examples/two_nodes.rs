@@ -1,8 +1,8 @@
 //! Two nodes of the demonstration application over one store, put to the test: `cargo run --example two_nodes
 //! --features redis`.
 //!
-//! Without `--store <url>` it starts a Redis of its own, which it removes afterwards. It ends with an exit code other
-//! than 0 if a promise is not kept.
+//! Without `--store <url>` it starts a server of its own, a Redis or what `--start` names (`memcached`, `mongodb`, with the
+//! feature of that name), which it removes afterwards. It ends with an exit code other than 0 if a promise is not kept.
 
 #[allow(dead_code, reason = "the tests use more of it")]
 mod common;
@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use common::{Answer, Browser, Node};
 use futures_util::future::join_all;
 use holdover::SessionLayerBuilder;
@@ -29,9 +29,19 @@ type Seen = Result<String, String>;
 /// Two nodes over one store, put to the test.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Where the sessions are kept; without it, in a Redis that is started for the purpose
-    #[arg(long, value_name = "URL")]
+    /// Where the sessions are kept; without it, in a server that is started for the purpose
+    #[arg(long, value_name = "URL", conflicts_with = "start")]
     store: Option<String>,
+    /// What is started
+    #[arg(long, value_enum, default_value_t = Start::Redis)]
+    start: Start,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Start {
+    Redis,
+    Memcached,
+    Mongodb,
 }
 
 struct Pair {
@@ -55,7 +65,7 @@ async fn main() -> ExitCode {
 async fn run(arguments: &Arguments) -> Result<usize, Box<dyn Error>> {
     let started = match &arguments.store {
         Some(_) => None,
-        None => Some(start_redis().await?),
+        None => Some(started(arguments.start).await?),
     };
     let named = arguments.store.as_deref();
     let url = started.as_ref().map(Server::url).or(named).unwrap_or_default();
@@ -83,8 +93,13 @@ async fn run(arguments: &Arguments) -> Result<usize, Box<dyn Error>> {
     Ok(broken)
 }
 
-async fn start_redis() -> Result<Server, String> {
-    let started = Server::start(&servers::redis()).await;
+async fn started(what: Start) -> Result<Server, String> {
+    let recipe = match what {
+        Start::Redis => servers::redis(),
+        Start::Memcached => servers::memcached(),
+        Start::Mongodb => servers::mongodb(),
+    };
+    let started = Server::start(&recipe).await;
     started.map_err(|error| format!("{error}; or name a store with --store <url>"))
 }
 
