@@ -3,6 +3,9 @@
 mod cluster;
 mod copies;
 mod memcached;
+mod mongodb;
+#[cfg(test)]
+mod mongodb_tests;
 mod redis;
 mod store;
 
@@ -50,8 +53,8 @@ enum Action {
 
 #[derive(Args)]
 struct Run {
-    /// The store, as a URL: memory:, redis://host:port/db, memcached://host:port, or several hosts with copies=2. Sessions of
-    /// the suite get prefixes of their own.
+    /// The store, as a URL: memory:, redis://host:port/db, memcached://host:port, mongodb://host:port/db, or several hosts
+    /// with copies=2. Sessions of the suite get prefixes or collections of their own.
     #[arg(long, value_name = "URL")]
     store: Option<String>,
     /// Runs one case only; may be given several times.

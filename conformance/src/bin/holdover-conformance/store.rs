@@ -9,6 +9,7 @@ use holdover_conformance::{Harness, MemoryHarness, Node, PrivateServer, Raw, ser
 
 use crate::copies::CopiesHarness;
 use crate::memcached::RawMemcached;
+use crate::mongodb::RawMongodb;
 use crate::redis::RawRedis;
 
 /// In front of the place, with a number of the run's own: what the suite leaves behind can be told from real sessions,
@@ -25,7 +26,18 @@ pub(crate) struct Examined {
 /// What a run leaves in a store that the suite reaches below.
 pub(crate) enum Leftovers {
     Memcached(RawMemcached),
+    Mongodb(RawMongodb),
     Redis(RawRedis),
+}
+
+impl Leftovers {
+    fn into_raw(self) -> Arc<dyn Raw> {
+        match self {
+            Self::Memcached(raw) => Arc::new(raw),
+            Self::Mongodb(raw) => Arc::new(raw),
+            Self::Redis(raw) => Arc::new(raw),
+        }
+    }
 }
 
 impl Examined {
@@ -34,6 +46,7 @@ impl Examined {
         for leftover in &self.leftovers {
             match leftover {
                 Leftovers::Memcached(raw) => raw.remove_all().await?,
+                Leftovers::Mongodb(raw) => raw.remove_all().await?,
                 Leftovers::Redis(raw) => raw.remove_all().await?,
             }
         }
@@ -52,6 +65,10 @@ pub(crate) fn examined(url: &str, run: u64) -> Result<Examined, String> {
         _ if parameter(url, "prefix").is_some() => {
             Err("leave the prefix out of the url: the suite gives each case a prefix of its own".to_owned())
         }
+        "mongodb" | "mongodb+srv" if parameter(url, "collection").is_some() => {
+            Err("leave the collection out of the url: the suite gives each case a collection of its own"
+                .to_owned())
+        }
         _ if CopiesHarness::is_meant(url) => {
             let harness = CopiesHarness::of(url, &format!("{PREFIX}-{run:016x}"))?;
             let leftovers = harness.leftovers();
@@ -60,10 +77,7 @@ pub(crate) fn examined(url: &str, run: u64) -> Result<Examined, String> {
         _ => {
             let prefix = format!("{PREFIX}-{run:016x}");
             let harness = UrlHarness { url: url.to_owned(), scheme: scheme.to_owned(), prefix };
-            let leftovers = harness.plain().map(|plain| match plain {
-                Plain::Memcached => Leftovers::Memcached(RawMemcached::new(&harness.url, &harness.prefix)),
-                Plain::Redis => Leftovers::Redis(RawRedis::new(&harness.url, &harness.prefix)),
-            });
+            let leftovers = harness.below();
             Ok(Examined { harness: Arc::new(harness), leftovers: leftovers.into_iter().collect() })
         }
     }
@@ -81,6 +95,7 @@ struct UrlHarness {
 #[derive(Clone, Copy)]
 enum Plain {
     Memcached,
+    Mongodb,
     Redis,
 }
 
@@ -88,6 +103,7 @@ impl Plain {
     fn recipe(self) -> servers::Recipe {
         match self {
             Self::Memcached => servers::memcached(),
+            Self::Mongodb => servers::mongodb_set_of_one(),
             Self::Redis => servers::redis_durable(),
         }
     }
@@ -97,12 +113,24 @@ impl UrlHarness {
     fn plain(&self) -> Option<Plain> {
         match self.scheme.as_str() {
             "memcached" => Some(Plain::Memcached),
+            "mongodb" => Some(Plain::Mongodb),
             "redis" => Some(Plain::Redis),
             _ => None,
         }
     }
 
-    /// The URL with a prefix for the place, and with another address if the node goes through a proxy.
+    /// Access below the store, where there is any.
+    fn below(&self) -> Option<Leftovers> {
+        let (url, prefix) = (&self.url, &self.prefix);
+        match self.scheme.as_str() {
+            "memcached" => Some(Leftovers::Memcached(RawMemcached::new(url, prefix))),
+            "mongodb" | "mongodb+srv" => Some(Leftovers::Mongodb(RawMongodb::new(url, prefix))),
+            "redis" => Some(Leftovers::Redis(RawRedis::new(url, prefix))),
+            _ => None,
+        }
+    }
+
+    /// The URL with a prefix or a collection for the place, and with another address if the node goes through a proxy.
     fn url_for(&self, place: &str, via: Option<SocketAddr>) -> String {
         let reached = match (via, authority(&self.url)) {
             (Some(address), Some(authority)) => {
@@ -113,6 +141,13 @@ impl UrlHarness {
             _ => self.url.clone(),
         };
         let joint = if reached.contains('?') { '&' } else { '?' };
+        if self.scheme.starts_with("mongodb") {
+            let collection = RawMongodb::collection(&self.prefix, place);
+            // A member of a replica set names the others, and itself, by addresses that lead past the proxy.
+            let direct = via.is_some() && parameter(&self.url, "directConnection").is_none();
+            let direct = if direct { "&directConnection=true" } else { "" };
+            return format!("{reached}{joint}collection={collection}{direct}");
+        }
         format!("{reached}{joint}prefix={}:{place}:", self.prefix)
     }
 }
@@ -139,10 +174,7 @@ impl Harness for UrlHarness {
     }
 
     fn raw(&self) -> Option<Arc<dyn Raw>> {
-        match self.plain()? {
-            Plain::Memcached => Some(Arc::new(RawMemcached::new(&self.url, &self.prefix))),
-            Plain::Redis => Some(Arc::new(RawRedis::new(&self.url, &self.prefix))),
-        }
+        Some(self.below()?.into_raw())
     }
 
     fn address(&self) -> Option<SocketAddr> {
@@ -194,6 +226,25 @@ mod tests {
             at("redis://host").url_for("p", proxy),
             "redis://127.0.0.1:9?prefix=holdover-conformance:p:"
         );
+    }
+
+    #[test]
+    fn each_place_of_a_mongodb_is_a_collection_and_a_proxy_is_not_passed_by() {
+        let proxy = Some(SocketAddr::from(([127, 0, 0, 1], 9)));
+        let harness = at("mongodb://user:pass@host:1234/db?authSource=admin");
+        assert_eq!(
+            harness.url_for("p-1", None),
+            "mongodb://user:pass@host:1234/db?authSource=admin&collection=holdover-conformance.p-1"
+        );
+        assert_eq!(
+            harness.url_for("p-1", proxy),
+            "mongodb://user:pass@127.0.0.1:9/db?authSource=admin&collection=holdover-conformance.p-1\
+             &directConnection=true"
+        );
+        let found = |url: &str| at(url).address().map(|address| address.to_string());
+        assert_eq!(found("mongodb://127.0.0.1/db"), Some("127.0.0.1:27017".to_owned()));
+        assert_eq!(found("mongodb://127.0.0.1:1,127.0.0.1:2/db"), None);
+        assert!(examined("mongodb://host/db?collection=mine", 1).is_err());
     }
 
     #[test]
