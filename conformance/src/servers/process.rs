@@ -29,6 +29,7 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 /// A server that is loading answers, but not what is wanted: then it is asked again, each time with more patience.
 const PATIENCE_FIRST: Duration = Duration::from_millis(50);
 const PATIENCE_AT_MOST: Duration = Duration::from_secs(2);
+const BETWEEN_PARTS: Duration = Duration::from_millis(50);
 const POLL_FIRST: Duration = Duration::from_millis(2);
 const POLL_AT_MOST: Duration = Duration::from_millis(50);
 const PORTS_TO_TRY: usize = 8;
@@ -165,7 +166,8 @@ impl Server {
                 self.end();
                 return Err(format!("it ended by itself; {}", self.log()));
             }
-            if within(patience, self.answers(&wanted)).await == Some(true) {
+            let between_parts = BETWEEN_PARTS.max(patience / 8);
+            if within(patience, self.answers(&wanted, between_parts)).await == Some(true) {
                 return Ok(());
             }
             pause(delay).await;
@@ -175,7 +177,7 @@ impl Server {
     }
 
     /// Asks through a read: a paused process still accepts connections, so that connecting proves nothing.
-    async fn answers(&self, wanted: &[Vec<u8>]) -> bool {
+    async fn answers(&self, wanted: &[Vec<u8>], between_parts: Duration) -> bool {
         let Ok(mut stream) = TcpStream::connect(self.address()).await else {
             return false;
         };
@@ -184,10 +186,16 @@ impl Server {
             return false;
         }
         let mut answer = Vec::new();
-        while let Ok(1..) = stream.read_buf(&mut answer).await {
+        let mut read = stream.read_buf(&mut answer).await;
+        while let Ok(1..) = read {
             if wanted.iter().all(|part| answer.windows(part.len()).any(|window| window == part)) {
                 return true;
             }
+            // It has said something else, and will not take it back: ask again, instead of waiting for more.
+            let Some(more) = within(between_parts, stream.read_buf(&mut answer)).await else {
+                return false;
+            };
+            read = more;
         }
         false
     }

@@ -15,8 +15,10 @@ use crate::servers::ServerError;
 use crate::servers::process::Server;
 use crate::servers::recipe::Recipe;
 
-/// For one command to one member. A frozen one costs it.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// For one look at all members. A frozen one costs it.
+const GLANCE: Duration = Duration::from_millis(300);
+/// For one command to one member.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// For a command that waits for other members.
 const LONG_PATIENCE: Duration = Duration::from_secs(40);
 const LONG_PATIENCE_MILLIS: i32 = 30_000;
@@ -113,7 +115,16 @@ impl MongodbSet {
         let begin =
             Document::default().with("replSetInitiate", configuration(&ports, Some(election_timeout)));
         self.ask_patiently(0, begin).await?;
-        self.primary().await?;
+        // Else its members would wait for a primary to fall silent before they elect their first. It is refused until
+        // they have heard of the set.
+        let elected = async {
+            let step_up = Document::default().with("replSetStepUp", 1);
+            while self.ask_patiently(0, step_up.clone()).await.is_err() && self.primary_now().await.is_none()
+            {
+                pause(BETWEEN_LOOKS).await;
+            }
+        };
+        within(SETTLED_WITHIN, elected).await.ok_or("no member was elected")?;
         self.until_replicated().await
     }
 
@@ -249,7 +260,7 @@ impl MongodbSet {
 
 /// The term for which a member was elected, if it accepts writes.
 async fn term_of_primary(address: SocketAddr) -> Option<i64> {
-    let ask = |name: &str| talk::command(address, PATIENCE, "admin", Document::default().with(name, 1));
+    let ask = |name: &str| talk::command(address, GLANCE, "admin", Document::default().with(name, 1));
     let hello = ask("hello").await.ok()?;
     if !hello.is_true("isWritablePrimary") {
         return None;
