@@ -10,8 +10,10 @@ use super::raw::RawMongodb;
 impl Below for RawMongodb {
     const NAME: &'static str = "mongodb";
 
+    /// A case waits half a minute at most for what the server does by itself, and a server that is not told otherwise
+    /// looks once a minute. That one is in `mongodb_server.rs`, and serves the cases that break a server.
     fn shared() -> Recipe {
-        servers::mongodb()
+        servers::mongodb().with_argument(servers::mongodb_sweep(20))
     }
 
     fn private() -> Recipe {
