@@ -3,5 +3,14 @@
 //! Pure: no client library is named here. `README.md` has the protocol ("seal and carry") and its argument.
 
 mod generation;
+mod names;
+mod plan;
+mod schedule;
 
 pub use generation::Generation;
+pub use names::{NameError, Names};
+pub use plan::{Held, Offset, Plan, plan};
+pub use schedule::{
+    LeaseTooLong, MAX_PERIOD, MAX_TABLES_READ, MIN_PERIOD, Rules, RulesError, Schedule, Stale, Table,
+    TableState, Tables, View,
+};
