@@ -18,11 +18,17 @@ const PROMISES: [&str; 4] = [
 
 /// The promises that do not hold. Prints how many states there were, and the schedule in which one does not.
 fn broken(name: &str, world: World) -> Vec<&'static str> {
+    let begun = std::time::Instant::now();
     let needs_older = !world.conduct_is_ancestor() && world.late > world.skew;
     let checker = world.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     let found = checker.discoveries();
     let broken: Vec<_> = PROMISES.into_iter().filter(|promise| found.contains_key(promise)).collect();
-    println!("{name}: {} states, {} broken", checker.unique_state_count(), broken.len());
+    println!(
+        "{name}: {} states, {} broken, {:?}",
+        checker.unique_state_count(),
+        broken.len(),
+        begun.elapsed()
+    );
     for promise in &broken {
         println!("{name}: not \"{promise}\" after {:?}", found[promise].clone().into_actions());
     }
@@ -181,4 +187,28 @@ fn a_table_that_is_slow_to_be_ready_needs_the_end_of_writing_fixed() {
     let unbounded = |world: &World| schedule(Rules { settle: ticks(100), ..rules(world) });
     let world = repaired_but(slow(8), |repaired| repaired.writes = unbounded(&slow(8)));
     breaks("T17 the older table is written to until the new one is ready", PROMISES[1], world);
+}
+
+/// Nodes know of tables what they saw when they last looked.
+fn lagging() -> World {
+    World { period: 8, until: 22, lease: 5, lag: true, late: 2, ..skewed() }
+}
+
+#[test]
+fn holds_with_nodes_that_know_of_a_table_later_than_others() {
+    holds("T18 nodes look again late, tables are late", repaired(lagging()));
+}
+
+#[test]
+fn what_a_node_does_not_know_needs_a_bound() {
+    let world = repaired_but(lagging(), |repaired| repaired.adopts_at_once = true);
+    breaks("T19 a table is written to before every node knows of it", PROMISES[1], world);
+    let world = repaired_but(lagging(), |repaired| repaired.trusts_old = true);
+    breaks("T20 old knowledge counts as fresh", PROMISES[1], world);
+}
+
+#[test]
+fn holds_with_clocks_that_step() {
+    let world = World { steps: true, until: 20, lease: 5, ..skewed() };
+    holds("T21 clocks step within the skew", repaired(world));
 }

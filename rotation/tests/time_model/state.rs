@@ -3,7 +3,7 @@
 /// More generations than any world gets to.
 pub(crate) const GENERATIONS: usize = 7;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Slot {
     Absent,
     /// Asked for then, by the server's clock, and not ready.
@@ -16,14 +16,14 @@ pub(crate) enum Slot {
 pub(crate) type Slots = [Slot; GENERATIONS];
 
 /// A write that has been decided and not yet applied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Pending {
     pub(crate) generation: usize,
     pub(crate) expires: i8,
     pub(crate) started: i8,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Node {
     /// By how much its clock is ahead of the server's.
     pub(crate) offset: i8,

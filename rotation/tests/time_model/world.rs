@@ -103,8 +103,11 @@ impl World {
         let is_slow = |slot: &Slot| matches!(slot, Slot::Creating(at) if state.time - at >= self.slow_tables);
         let exists = |slot: &Slot| matches!(slot, Slot::Creating(_) | Slot::Active(_));
         let missing = state.slots.iter().rposition(exists).map_or(0, |newest| newest + 1);
-        let begins = i8::try_from(missing).expect("few") * self.period;
-        state.time >= begins + self.late || state.slots.iter().any(is_slow)
+        state.time >= self.begins(missing) + self.late || state.slots.iter().any(is_slow)
+    }
+
+    fn begins(&self, generation: usize) -> i8 {
+        i8::try_from(generation).expect("few generations") * self.period
     }
 
     fn offsets(&self) -> impl Iterator<Item = i8> + use<> {
@@ -128,6 +131,15 @@ impl World {
             Node { known, ..self.node(offset) }
         });
         State { time: 1, slots, copies, nodes, promised: 1 + self.lease }
+    }
+
+    /// The same state as every state that differs in the order of the nodes only.
+    fn tidied(&self, mut state: State) -> State {
+        let alike = self.stalls.len() != 1 && self.serving.len() == 2;
+        if alike {
+            state.nodes.sort_unstable();
+        }
+        state
     }
 
     fn start(&self, state: &mut State, node: usize) {
@@ -187,7 +199,11 @@ impl World {
 
     fn table_acts(&self, state: &State, repaired: &Repaired, node: usize, acts: &mut Vec<Act>) {
         let plan = repaired.plan(state, node);
-        if plan.create.is_some() && !self.punctual() {
+        if let Some(generation) = plan.create
+            && !self.punctual()
+            // What is created well before its period is punctual, and has worlds of its own.
+            && state.time + 1 >= self.begins(place(generation))
+        {
             acts.push(Act::Create(node));
         }
         acts.extend(plan.drop.into_iter().map(|generation| Act::Drop(node, place(generation))));
@@ -236,9 +252,7 @@ impl Model for World {
 
     fn init_states(&self) -> Vec<State> {
         let pairs = self.offsets().flat_map(|left| self.offsets().map(move |right| [left, right]));
-        // Two nodes of which neither does what the other does not are the same the other way round.
-        let alike = self.stalls.len() != 1 && self.serving.len() == 2;
-        pairs.filter(|[left, right]| !alike || left <= right).map(|pair| self.first(pair)).collect()
+        pairs.map(|pair| self.tidied(self.first(pair))).collect()
     }
 
     fn actions(&self, state: &State, acts: &mut Vec<Act>) {
@@ -282,7 +296,12 @@ impl Model for World {
             }
             Act::Step(node, offset) => state.nodes[node].offset = offset,
         }
-        Some(state)
+        Some(self.tidied(state))
+    }
+
+    /// When the session is over by every clock nothing can happen to it any more.
+    fn within_boundary(&self, state: &State) -> bool {
+        state.time <= state.promised + self.skew
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
