@@ -3,11 +3,16 @@
 //! Pure: no client library is named here. `README.md` has the protocol ("seal and carry") and its argument.
 
 mod generation;
+mod keeper;
 mod names;
 mod plan;
 mod schedule;
 
 pub use generation::Generation;
+pub use keeper::{
+    Attempt, ControlError, ControlPlane, Created, Description, Dropped, Failure, Keeper, Page, Report,
+    ServerTime,
+};
 pub use names::{NameError, Names};
 pub use plan::{Held, Offset, Plan, plan};
 pub use schedule::{

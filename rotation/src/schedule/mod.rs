@@ -116,10 +116,10 @@ impl Schedule {
     }
 
     /// From when on a node creates the table of a generation ahead of its time (R10). Each node draws its own `jitter`, of
-    /// which at most half of the lead is used.
+    /// which at most a quarter of the lead is used.
     pub fn creates_from(&self, generation: Generation, jitter: Duration) -> Timestamp {
         let lead = self.rules.lead;
-        self.begins(generation) - (lead - jitter.min(lead / 2))
+        self.begins(generation) - (lead - jitter.min(lead / 4))
     }
 
     /// From when on a table is written to, if there is an older one: when every node knows of it. What a node knows without

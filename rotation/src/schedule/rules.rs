@@ -37,7 +37,7 @@ pub struct Rules {
     /// How old a node's knowledge of the tables may be where it matters, and how late the server's list of them. By default
     /// 30 s, and less for periods below six minutes.
     pub refresh: Duration,
-    /// How long before its period a table is created, at the most; each node draws a moment in the first half of it. By
+    /// How long before its period a table is created, at the most; each node draws a moment in the first quarter of it. By
     /// default 10 minutes, or half of the period.
     pub lead: Duration,
     /// How long after a table was asked for the one before it is still written to, if the new one is not ready: beyond that

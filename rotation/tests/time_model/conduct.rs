@@ -103,7 +103,7 @@ impl Repaired {
         let tables = self.tables(local, &state.slots, false);
         let ahead = i64::from(-state.nodes[node].offset) * i64::try_from(TICK.as_millis()).expect("short");
         let ahead = if self.own_clock { 0 } else { ahead };
-        let jitter = self.drops.rules().lead / 2;
+        let jitter = self.drops.rules().lead / 4;
         let offset = Offset { least: ahead, most: ahead };
         plan(&self.drops, self.moment(local), Some(offset), &tables, jitter)
     }

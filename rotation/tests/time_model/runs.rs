@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use holdover_api::Stopwatch;
 use holdover_rotation::Rules;
 use stateright::{Checker, HasDiscoveries, Model};
 
@@ -18,7 +19,7 @@ const PROMISES: [&str; 4] = [
 
 /// The promises that do not hold. Prints how many states there were, and the schedule in which one does not.
 fn broken(name: &str, world: World) -> Vec<&'static str> {
-    let begun = std::time::Instant::now();
+    let begun = Stopwatch::start();
     let needs_older = !world.conduct_is_ancestor() && world.late > world.skew;
     let checker = world.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     let found = checker.discoveries();
@@ -98,13 +99,13 @@ fn rules(world: &World) -> Rules {
 }
 
 /// A world in which the production schedule rules, with something taken away from it.
-fn repaired_but(world: World, change: impl Fn(&mut Repaired)) -> World {
-    let mut repaired = Repaired::new(rules(&world));
+fn repaired_but(world: &World, change: impl Fn(&mut Repaired)) -> World {
+    let mut repaired = Repaired::new(rules(world));
     change(&mut repaired);
-    World { conduct: Conduct::Repaired(Box::new(repaired)), ..world }
+    World { conduct: Conduct::Repaired(Box::new(repaired)), ..world.clone() }
 }
 
-fn repaired(world: World) -> World {
+fn repaired(world: &World) -> World {
     repaired_but(world, |_| {})
 }
 
@@ -138,27 +139,27 @@ fn the_ancestors_rotator_drops_and_hides_live_tables() {
 #[test]
 fn holds_with_skew_slow_writes_and_nodes_that_sleep() {
     let slow = World { slow_writes: 3, ..skewed() };
-    holds("T7 lease of a period, slow writes, stalls", repaired(World { stalls: &[0, 1], ..slow.clone() }));
-    holds("T8 lease of two periods, slow writes", repaired(World { lease: 12, ..slow.clone() }));
-    holds("T9 lease below the period, slow writes", repaired(World { lease: 4, ..slow }));
+    holds("T7 lease of a period, slow writes, stalls", repaired(&World { stalls: &[0, 1], ..slow.clone() }));
+    holds("T8 lease of two periods, slow writes", repaired(&World { lease: 12, ..slow.clone() }));
+    holds("T9 lease below the period, slow writes", repaired(&World { lease: 4, ..slow }));
 }
 
 #[test]
 fn does_not_hold_without_any_one_rule() {
     let own = PROMISES[1];
     let without_skew = |world: &World| schedule(Rules { max_skew: Duration::ZERO, ..rules(world) });
-    let world = repaired_but(skewed(), |repaired| {
+    let world = repaired_but(&skewed(), |repaired| {
         repaired.drops = schedule(Rules { grace: Duration::ZERO, ..*without_skew(&skewed()).rules() });
         repaired.own_clock = true;
     });
     breaks("T10 drops without twice the skew, by the own clock", own, world);
-    let world = repaired_but(skewed(), |repaired| repaired.reads = without_skew(&skewed()));
+    let world = repaired_but(&skewed(), |repaired| repaired.reads = without_skew(&skewed()));
     breaks("T11 no reading ahead", own, world);
     let slow = World { slow_writes: 3, ..skewed() };
-    let world = repaired_but(slow, |repaired| repaired.two_readings = true);
+    let world = repaired_but(&slow, |repaired| repaired.two_readings = true);
     breaks("T12 two readings of the clock", own, world);
     let late = World { late: 4, ..skewed() };
-    let world = repaired_but(late, |repaired| repaired.nominal_ends = true);
+    let world = repaired_but(&late, |repaired| repaired.nominal_ends = true);
     breaks("T13 the next table late, ends as by the calendar", own, world);
 }
 
@@ -168,9 +169,9 @@ fn late(late: i8) -> World {
 
 #[test]
 fn holds_with_tables_that_come_late() {
-    holds("T14 the next table up to 4 ticks late, skew", repaired(late(4)));
+    holds("T14 the next table up to 4 ticks late, skew", repaired(&late(4)));
     let world = World { skew: 0, ..late(8) };
-    holds("T15 up to 8 ticks, more than a period, no skew", repaired(world));
+    holds("T15 up to 8 ticks, more than a period, no skew", repaired(&world));
 }
 
 fn slow(slow_tables: i8) -> World {
@@ -179,13 +180,13 @@ fn slow(slow_tables: i8) -> World {
 
 #[test]
 fn holds_with_tables_that_are_not_ready_when_they_exist() {
-    holds("T16 a table takes up to 8 ticks to be ready", repaired(slow(8)));
+    holds("T16 a table takes up to 8 ticks to be ready", repaired(&slow(8)));
 }
 
 #[test]
 fn a_table_that_is_slow_to_be_ready_needs_the_end_of_writing_fixed() {
     let unbounded = |world: &World| schedule(Rules { settle: ticks(100), ..rules(world) });
-    let world = repaired_but(slow(8), |repaired| repaired.writes = unbounded(&slow(8)));
+    let world = repaired_but(&slow(8), |repaired| repaired.writes = unbounded(&slow(8)));
     breaks("T17 the older table is written to until the new one is ready", PROMISES[1], world);
 }
 
@@ -196,19 +197,19 @@ fn lagging() -> World {
 
 #[test]
 fn holds_with_nodes_that_know_of_a_table_later_than_others() {
-    holds("T18 nodes look again late, tables are late", repaired(lagging()));
+    holds("T18 nodes look again late, tables are late", repaired(&lagging()));
 }
 
 #[test]
 fn what_a_node_does_not_know_needs_a_bound() {
-    let world = repaired_but(lagging(), |repaired| repaired.adopts_at_once = true);
+    let world = repaired_but(&lagging(), |repaired| repaired.adopts_at_once = true);
     breaks("T19 a table is written to before every node knows of it", PROMISES[1], world);
-    let world = repaired_but(lagging(), |repaired| repaired.trusts_old = true);
+    let world = repaired_but(&lagging(), |repaired| repaired.trusts_old = true);
     breaks("T20 old knowledge counts as fresh", PROMISES[1], world);
 }
 
 #[test]
 fn holds_with_clocks_that_step() {
     let world = World { steps: true, until: 20, lease: 5, ..skewed() };
-    holds("T21 clocks step within the skew", repaired(world));
+    holds("T21 clocks step within the skew", repaired(&world));
 }
