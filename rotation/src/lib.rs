@@ -6,6 +6,7 @@ mod generation;
 mod keeper;
 mod names;
 mod plan;
+pub mod planner;
 mod schedule;
 
 pub use generation::Generation;

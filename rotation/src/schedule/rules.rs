@@ -81,7 +81,7 @@ impl Rules {
     }
 
     pub(crate) fn check(&self, shortest: Duration) -> Result<(), RulesError> {
-        let Self { period, max_lease, max_skew, refresh, lead, settle, .. } = *self;
+        let Self { period, max_lease, max_skew, refresh, lead, settle, grace } = *self;
         if period < shortest || period > MAX_PERIOD {
             return Err(RulesError::Period { shortest });
         }
@@ -100,8 +100,11 @@ impl Rules {
         if lead > period || lead / 2 < refresh.saturating_add(2 * max_skew) {
             return Err(RulesError::Lead);
         }
-        if settle < self.notice() {
+        if settle < self.notice() || settle > MAX_PERIOD {
             return Err(RulesError::Settle);
+        }
+        if grace > MAX_PERIOD {
+            return Err(RulesError::Grace);
         }
         let tables = self.tables_read();
         if tables > MAX_TABLES_READ {
@@ -130,8 +133,10 @@ pub enum RulesError {
     NoRefresh,
     /// The next table would be created more than a period ahead, or too late for every node to know of it in time.
     Lead,
-    /// Writes would stop before every node knows of a new table.
+    /// Writes would stop before every node knows of a new table, or go on in an old one for more than 30 days.
     Settle,
+    /// Tables would be kept for operations that take more than 30 days.
+    Grace,
     /// One session would have to be looked for in too many tables.
     TooManyTables {
         /// In how many.
@@ -153,8 +158,11 @@ impl fmt::Display for RulesError {
                 "the lead has to be at most the period, and at least twice the refresh time and four times the skew",
             ),
             Self::Settle => {
-                f.write_str("the settling time has to be at least the refresh time and three times the skew")
+                f.write_str(
+                    "the settling time has to be at least the refresh time and three times the skew, and at most 30 days",
+                )
             }
+            Self::Grace => f.write_str("the grace has to be at most 30 days"),
             Self::TooManyTables { tables } => write!(
                 f,
                 "leases so much longer than the period need {tables} tables read for one session, and \

@@ -42,7 +42,10 @@ fn rules_that_contradict_each_other_are_refused() {
     assert_eq!(refusal(Rules { refresh: Duration::ZERO, ..rules }), Some(RulesError::NoRefresh));
     assert_eq!(refusal(Rules { lead: HOUR + secs(1), ..rules }), Some(RulesError::Lead));
     assert_eq!(refusal(Rules { lead: secs(67), ..rules }), Some(RulesError::Lead));
-    assert_eq!(refusal(Rules { settle: secs(35), ..rules }), Some(RulesError::Settle));
+    for settle in [secs(35), secs(30 * 86_400 + 1), Duration::MAX] {
+        assert_eq!(refusal(Rules { settle, ..rules }), Some(RulesError::Settle));
+    }
+    assert_eq!(refusal(Rules { grace: Duration::MAX, ..rules }), Some(RulesError::Grace));
     assert_eq!(refusal(Rules { settle: secs(36), lead: secs(68), ..rules }), None);
 }
 
