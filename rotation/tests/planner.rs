@@ -133,6 +133,7 @@ fn a_workload_by_hand() {
     assert_near(rate(&rotating, Kind::Move), moves);
     assert_near(rate(&rotating, Kind::Miss), moves * 5.0);
     let searched = (3_600.0 + 1_800.0 + 4.0) / 3_600.0;
+    assert_near(rate(&rotating, Kind::Unknown), 8.0 * searched);
     assert_near(rotating.per_second.read, 95.0 + 8.0 * searched + moves * 5.0);
     assert_near(rotating.per_second.write, (5.0 + 19.0 + 0.5 + moves) * 2.0);
     assert_near(rotating.stored_bytes, (5.0 + moves) * 2_100.0 * (1_800.0 + 1_800.0 + 4.0 + 10.0));

@@ -46,7 +46,7 @@ pub enum Kind {
     Load,
     /// It looks in the present table before it finds the session in an older one.
     Miss,
-    /// An id that leads to no session, looked for in all tables that might have it.
+    /// A look for an id that leads to no session: one in each table that might have it.
     Unknown,
     /// A session begins.
     Create,
@@ -70,7 +70,7 @@ impl Kind {
         match self {
             Self::Load => "load",
             Self::Miss => "miss before an older table",
-            Self::Unknown => "unknown id",
+            Self::Unknown => "unknown id, each table",
             Self::Create => "create",
             Self::Save => "save",
             Self::Touch => "touch",
@@ -185,7 +185,7 @@ fn lines(workload: &Workload, expiry: &Expiry, stored_bytes: f64) -> Vec<Line> {
     let begun = workload.sessions_per_second();
     let mut lines = vec![
         line(Kind::Load, workload.loads_per_second(), read),
-        line(Kind::Unknown, workload.unknown_per_second, miss * tables_searched(expiry)),
+        line(Kind::Unknown, workload.unknown_per_second * tables_searched(expiry), miss),
         line(Kind::Create, begun, write),
         line(Kind::Save, workload.saves_per_second(), write),
         line(Kind::Touch, workload.touches_per_second(), write),

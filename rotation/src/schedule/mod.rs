@@ -202,6 +202,19 @@ impl Schedule {
         end.is_none_or(|end| now < end).then_some(table.generation)
     }
 
+    /// The oldest table of a view into which somebody may still put something new: a node whose clock is behind, or an
+    /// operation that is under way. Nothing if no table may be written.
+    pub fn common(&self, now: Timestamp, tables: &Tables, view: &View) -> Option<Generation> {
+        let Rules { max_skew, grace, .. } = self.rules;
+        let may_change = |generation: &Generation| {
+            let end = self.end(tables, *generation);
+            end.is_none_or(|end| now < end + 2 * max_skew + grace)
+        };
+        let write = view.write?;
+        let mut written = view.read.iter().copied().filter(|generation| *generation <= write);
+        written.rfind(may_change)
+    }
+
     /// Whether a deadline is one for which tables are kept (R12): ask before it is written.
     ///
     /// # Errors

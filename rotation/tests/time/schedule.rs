@@ -43,6 +43,17 @@ fn a_table_is_read_until_its_last_lease_has_ended() {
 }
 
 #[test]
+fn an_old_table_may_get_something_new_until_every_clock_and_operation_has_left_it() {
+    let tables = seen(dawn(), &[punctual(previous()), punctual(DAWN)]);
+    let common = |now| hourly().common(now, &tables, &view(now, &tables));
+    let left = dawn() + secs(2 * 2 + 10);
+    assert_eq!(common(left - Duration::from_millis(1)), Some(previous()));
+    assert_eq!(common(left), Some(DAWN));
+    let alone = seen(left, &[punctual(previous())]);
+    assert_eq!(hourly().common(left, &alone, &view(left, &alone)), Some(previous()));
+}
+
+#[test]
 fn while_the_present_table_is_missing_the_one_before_is_written_to() {
     let now = dawn() + secs(1_000);
     let tables = seen(now, &[punctual(previous())]);
