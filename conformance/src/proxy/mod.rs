@@ -8,6 +8,7 @@
 //! tell a fault that was survived from one that never struck.
 
 mod connection;
+mod dynamodb;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
+pub use self::dynamodb::{DynamodbFaults, Fault, Seen};
 use crate::servers::free_port;
 
 const PORTS_TO_TRY: usize = 8;
