@@ -2,6 +2,7 @@
 //!
 //! Pure: no client library is named here. `README.md` has the protocol ("seal and carry") and its argument.
 
+pub mod carry;
 mod generation;
 mod keeper;
 mod names;

@@ -1,0 +1,9 @@
+//! "Seal and carry", model-checked: the transitions are the production step functions of
+//! [`holdover_rotation::carry::Carry`]. Every schedule of the named processes, boundaries, drops and faults is visited.
+
+mod processes;
+mod properties;
+mod runs;
+mod spec;
+mod tables;
+mod world;
