@@ -114,7 +114,7 @@ impl Carry {
             Request::Delete { bury_absent: None, .. } => Step::Done(Outcome::Deleted),
             Request::Delete { stamp, bury_absent: Some(until) } => {
                 // Above every table that a sleeping helper could aim at.
-                let newest = self.bearings.read.first().copied().unwrap_or(self.bearings.write);
+                let newest = self.bearings.read.iter().copied().max().unwrap_or(self.bearings.write);
                 self.plant(newest, Arc::new(Self::history_less(stamp, until)))
             }
             Request::Install { over: None, new } => self.plant(self.bearings.write, new),

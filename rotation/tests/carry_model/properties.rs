@@ -7,7 +7,7 @@ use stateright::semantics::ConsistencyTester;
 
 use crate::processes::{Running, Stopped, own};
 use crate::spec::Op;
-use crate::tables::index;
+use crate::tables::{Twist, index};
 use crate::world::{State, World};
 
 /// What must never fail.
@@ -32,23 +32,28 @@ fn always() -> Vec<Property<World>> {
     vec![
         Property::<World>::always("linearizable", |world, state| {
             // Two unsealed copies, of which a tombstone is the newer, are what is promised without grace.
-            world.setting.outlives_grace() || state.history.is_consistent()
+            world.setting.outlived || state.history.is_consistent()
         }),
         Property::<World>::always("one live copy", |world, state| {
             let copies = state.tables.iter().filter_map(|table| table.stored());
-            world.setting.outlives_grace() || copies.count() <= 1
+            world.setting.outlived || copies.count() <= 1
         }),
-        Property::<World>::always("payload", |world, state| world.creates() || payload(state)),
-        Property::<World>::always("no vanishing", |_, state| !state.wrongs.vanished),
+        Property::<World>::always("payload", |world, state| {
+            world.creates() || world.setting.outlived || payload(state)
+        }),
+        Property::<World>::always("no vanishing", |world, state| {
+            // That mutant is refuted by what comes of it.
+            !state.wrongs.vanished || world.setting.twist == Twist::NoTombstone
+        }),
         Property::<World>::always("no resurrection", |_, state| !state.wrongs.resurrection),
         Property::<World>::always("no lost update", |world, state| {
-            world.setting.outlives_grace() || !state.wrongs.lost_update
+            world.setting.outlived || !state.wrongs.lost_update
         }),
         Property::<World>::always("no false absence", |world, state| {
-            world.setting.outlives_grace() || !state.wrongs.false_absence
+            world.setting.outlived || !state.wrongs.false_absence
         }),
         Property::<World>::always("nobody gives up", |world, state| {
-            let may = world.setting.losses + world.setting.retries > 0 || world.setting.outlives_grace();
+            let may = world.setting.losses + world.setting.retries > 0 || world.setting.outlived;
             may || state.processes.iter().all(|process| process.stopped != Some(Stopped::GaveUp))
         }),
     ]

@@ -1,4 +1,4 @@
-//! Three tables: what they hold, and how a broken store would treat them.
+//! Tables: what they hold, and how a broken store would treat them.
 
 use std::sync::Arc;
 
@@ -34,6 +34,8 @@ pub(crate) enum Twist {
     NoLookBehind,
     /// Tables newer than the own are not read.
     NoReadAhead,
+    /// Nor does a login leave a note in the table before.
+    NoReadAheadNorNote,
     /// The seal keeps the newest stamp only.
     LineageNotCarried,
     /// The seal keeps no attributes.

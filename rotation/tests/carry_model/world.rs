@@ -1,4 +1,4 @@
-//! Some processes on two nodes, three tables, and what can go wrong: the transition system.
+//! Some processes on two nodes, some tables, and what can go wrong: the transition system.
 
 use std::sync::Arc;
 
@@ -34,8 +34,9 @@ pub(crate) struct Setting {
     pub(crate) retries: u8,
     /// Whether a read that need not be strong may answer anything that was there before.
     pub(crate) lagging: bool,
-    /// Whether a delete that finds nothing leaves a tombstone.
-    pub(crate) buries_absent: bool,
+    /// Whether operations may take longer than a table waits for them before it is dropped, so that the only copy of a
+    /// session may go with its seal. No protocol keeps it then; what is left to promise is that a logout holds.
+    pub(crate) outlived: bool,
     pub(crate) twist: Twist,
 }
 
@@ -82,13 +83,6 @@ pub(crate) enum Action {
     Die(usize),
 }
 
-impl Setting {
-    /// Whether operations may take longer than a table waits for them before it is dropped.
-    pub(crate) fn outlives_grace(&self) -> bool {
-        self.twist == Twist::NoGrace && self.buries_absent
-    }
-}
-
 impl World {
     /// Whether somebody puts something where nothing is.
     pub(crate) fn creates(&self) -> bool {
@@ -98,16 +92,31 @@ impl World {
 
     fn bearings(&self, state: &State, node: usize, existing_only: bool) -> Bearings {
         let view = state.views[node];
-        let ahead = usize::from(self.setting.twist != Twist::NoReadAhead);
-        let behind = if self.setting.twist == Twist::NoLookBehind { 1 } else { 2 };
-        let window = view.saturating_sub(behind)..=(view + ahead).min(TABLES - 1);
+        let twist = self.setting.twist;
+        let ahead = usize::from(!matches!(twist, Twist::NoReadAhead | Twist::NoReadAheadNorNote));
+        let behind = if twist == Twist::NoLookBehind { 1 } else { 2 };
+        let window = view.saturating_sub(behind)..=(view + ahead).min(self.setting.last_view);
         let exists = |table: &usize| !existing_only || !state.tables[*table].dropped;
         let mut read: Vec<Generation> = window.filter(exists).map(generation).collect();
-        if self.setting.twist != Twist::OldestFirst {
+        if twist != Twist::OldestFirst {
             read.reverse();
         }
-        let common = if self.setting.twist == Twist::NoCommonTable { view } else { common(state, view) };
+        let leaves_no_note = matches!(twist, Twist::NoCommonTable | Twist::NoReadAheadNorNote);
+        let common = if leaves_no_note { view } else { self.common(state, view) };
         Bearings { now: NOW, read: read.into(), write: generation(view), common: generation(common) }
+    }
+
+    /// The oldest table that somebody may still put something into where nothing is.
+    fn common(&self, state: &State, view: usize) -> usize {
+        let running = state.processes.iter().filter_map(|process| process.running.as_ref());
+        // Somebody whose operation has begun may still go where its clock said; if not for longer than one may take.
+        let begun = running.map(|running| running.begun_at).filter(|_| !self.setting.outlived);
+        let aims = state.under_way.iter().filter_map(|(_, ask)| match ask {
+            Ask::Put { table, over: None, .. } => Some(index(*table)),
+            _ => None,
+        });
+        let all = begun.chain(aims).chain(state.views).filter(|table| !state.tables[*table].dropped);
+        all.min().unwrap_or(view).min(view)
     }
 
     fn begin(&self, state: &mut State, process: usize) {
@@ -127,7 +136,8 @@ impl World {
         let current = &state.processes[process];
         let begun_at = state.views[current.node];
         let bearings = self.bearings(state, current.node, false);
-        let request = current.request(op, process, self.setting.buries_absent);
+        let buries_absent = self.setting.twist != Twist::NoTombstoneWhenAbsent;
+        let request = current.request(op, process, buries_absent);
         let (carry, step) = Carry::begin(request, bearings);
         let Step::Ask(ask) = step else { unreachable!("something is asked first") };
         state.processes[process].running = Some(Running { op, carry, ask, known, begun_at });
@@ -222,6 +232,10 @@ impl World {
         })
     }
 
+    fn drops_seals(&self) -> bool {
+        self.setting.outlived || self.setting.twist == Twist::NoGrace
+    }
+
     fn can_drop(&self, state: &State, table: usize) -> bool {
         if state.tables[table].dropped || state.views.iter().any(|view| *view < table + 2) {
             return false;
@@ -232,7 +246,7 @@ impl World {
             Some(Held::Stored(stored)) => matches!(**stored, Stored::Tombstone(_)),
             Some(Held::Sealed { to, .. }) => {
                 let to = &state.tables[index(*to)];
-                self.setting.twist == Twist::NoGrace || to.dropped || to.held.is_some()
+                self.drops_seals() || to.dropped || to.held.is_some()
             }
             Some(Held::Unreadable) => false,
         }
@@ -241,19 +255,6 @@ impl World {
 
 fn generation(table: usize) -> Generation {
     Generation::new(table as u64)
-}
-
-/// The oldest table that somebody may still put something into where nothing is.
-fn common(state: &State, view: usize) -> usize {
-    let running = state.processes.iter().filter_map(|process| process.running.as_ref());
-    // Somebody whose operation has begun may still go where its clock said.
-    let begun = running.map(|running| running.begun_at);
-    let aims = state.under_way.iter().filter_map(|(_, ask)| match ask {
-        Ask::Put { table, over: None, .. } => Some(index(*table)),
-        _ => None,
-    });
-    let all = begun.chain(aims).chain(state.views).filter(|table| !state.tables[*table].dropped);
-    all.min().unwrap_or(view).min(view)
 }
 
 fn table_of(ask: &Ask) -> Option<Generation> {
@@ -288,7 +289,7 @@ impl Model for World {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        let mut tables = [Table::EMPTY, Table::EMPTY, Table::EMPTY];
+        let mut tables = [const { Table::EMPTY }; TABLES];
         let mut spec = Spec::Unborn;
         if self.setting.born {
             tables[0].held = Some(Held::Stored(Arc::new(record(0))));
@@ -304,7 +305,7 @@ impl Model for World {
             retries: 0,
             known: Known::default(),
             wrongs: Wrongs::default(),
-            pub(crate) history: LinearizabilityTester::new(spec),
+            history: LinearizabilityTester::new(spec),
         }]
     }
 
