@@ -28,20 +28,42 @@ pub struct Carry {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Phase {
     /// Reads table after table.
-    Scan { position: usize, strongly: bool },
+    Scan {
+        position: usize,
+        strongly: bool,
+    },
     /// Reads one table. What is put there if it is empty, where a seal points to it.
-    Look { table: Generation, sealed: Option<Arc<Stored>> },
+    Look {
+        table: Generation,
+        sealed: Option<Arc<Stored>>,
+    },
     /// Changes what a table holds; or seals it.
-    Change { table: Generation, to: Option<Generation> },
+    Change {
+        table: Generation,
+        to: Option<Generation>,
+    },
     /// Puts what was sealed where the seal says.
-    Carry { to: Generation, sealed: Arc<Stored> },
+    Carry {
+        to: Generation,
+        sealed: Arc<Stored>,
+    },
     /// Leaves a note in the common table, sealed, of what is put where nothing is.
-    Reserve { to: Generation, new: Arc<Stored> },
+    Reserve {
+        to: Generation,
+        new: Arc<Stored>,
+    },
     /// Puts something where nothing is.
-    Plant { table: Generation },
+    Plant {
+        table: Generation,
+    },
     /// Puts something in the place of what was seen; or seals that as something else.
-    Replace { table: Generation, carried: Option<(Generation, Arc<Stored>)> },
-    Raze { table: Generation },
+    Replace {
+        table: Generation,
+        carried: Option<(Generation, Arc<Stored>)>,
+    },
+    Raze {
+        table: Generation,
+    },
     Refresh,
 }
 
@@ -245,10 +267,8 @@ impl Carry {
         // What ends no later than what was there needs no younger table.
         if table >= to || new.deadline() <= over.deadline {
             let held = Held::Stored(new);
-            return self.ask(
-                Phase::Replace { table, carried: None },
-                Ask::Put { table, over: Some(over), held },
-            );
+            return self
+                .ask(Phase::Replace { table, carried: None }, Ask::Put { table, over: Some(over), held });
         }
         let held = Held::Sealed { to, stored: Arc::clone(&new) };
         self.ask(

@@ -83,8 +83,7 @@ fn changed(now: Timestamp, held: Option<&Held>, change: &Change) -> Option<(Stor
             let Stored::Record(record) = &**stored else {
                 return None;
             };
-            let tombstone =
-                Tombstone { lineage: record.lineage.pushed(*stamp), deadline: record.deadline };
+            let tombstone = Tombstone { lineage: record.lineage.pushed(*stamp), deadline: record.deadline };
             Some((Stored::Tombstone(tombstone), None))
         }
     }

@@ -11,6 +11,9 @@ const UNBORN: Setting = Setting { born: false, ..CALM };
 const RETRIED: Setting = Setting { born: false, retries: 1, ..CALM };
 const OUTLIVED: Setting = Setting { outlived: true, ..CRASH };
 
+/// Somebody moves the session and dies, somebody helps late, somebody logs out.
+const LATE_LOGOUT: &[(usize, &[Act])] = &[(0, &[Touch]), (0, &[Load]), (1, &[Delete, Load])];
+
 /// A missing ingredient, a world in which it matters, and what breaks first there.
 struct Mutant {
     twist: Twist,
@@ -30,23 +33,28 @@ const fn mutant(
 
 const MUTANTS: [Mutant; 18] = [
     mutant(Twist::NoTombstone, CALM, &[(0, &[Touch]), (1, &[Delete, Load])], "no resurrection"),
-    mutant(Twist::NoTombstone, CALM, &[(0, &[Merge]), (1, &[Delete]), (0, &[Load])], "linearizable"),
+    mutant(Twist::NoTombstone, CALM, &[(0, &[Merge]), (1, &[Delete]), (0, &[Load])], "no resurrection"),
     mutant(Twist::NoSeal, CALM, &[(0, &[Touch]), (1, &[Merge, Load])], "one live copy"),
     mutant(Twist::BumpOnMove, CALM, &[(0, &[Touch]), (1, &[Load, Swap])], "linearizable"),
-    mutant(Twist::UnconditionalCarry, CALM, &[(0, &[Touch]), (1, &[Merge, Load])], "linearizable"),
-    mutant(Twist::GoneIsEmpty, CALM, &[(0, &[Touch]), (1, &[Load])], "linearizable"),
-    mutant(Twist::NoGrace, CRASH, &[(0, &[Touch]), (1, &[Load])], "linearizable"),
-    mutant(Twist::NoLookBehind, CALM, &[(0, &[Load]), (1, &[Load])], "linearizable"),
-    mutant(Twist::NoReadAheadNorNote, UNBORN, &[(1, &[Create]), (0, &[Load, Load])], "linearizable"),
-    mutant(Twist::LineageNotCarried, LOSSY, &[(0, &[Merge]), (1, &[Load, Swap, Touch, Load])], "linearizable"),
+    mutant(Twist::UnconditionalCarry, CALM, &[(0, &[Touch]), (1, &[Merge, Load])], "no lost update"),
+    mutant(Twist::GoneIsEmpty, CALM, &[(0, &[Touch]), (1, &[Load])], "no false absence"),
+    mutant(Twist::NoGrace, CRASH, &[(0, &[Touch]), (1, &[Load])], "no false absence"),
+    mutant(Twist::NoLookBehind, CALM, &[(0, &[Load]), (1, &[Load])], "no false absence"),
+    mutant(Twist::NoReadAheadNorNote, UNBORN, &[(1, &[Create]), (0, &[Load, Load])], "no false absence"),
+    mutant(
+        Twist::LineageNotCarried,
+        LOSSY,
+        &[(0, &[Merge]), (1, &[Load, Swap, Touch, Load])],
+        "linearizable",
+    ),
     mutant(Twist::EmptySeal, CALM, &[(0, &[Touch]), (1, &[Load, Load])], "payload"),
-    mutant(Twist::SealIsNothing, CALM, &[(0, &[Touch]), (1, &[Load])], "linearizable"),
+    mutant(Twist::SealIsNothing, CALM, &[(0, &[Touch]), (1, &[Load])], "no false absence"),
     mutant(Twist::SealIsOpen, CALM, &[(0, &[Touch]), (1, &[Merge, Load])], "payload"),
     mutant(Twist::StampNotLookedFor, LOSSY, &[(0, &[Merge]), (1, &[Load, Swap, Load])], "linearizable"),
     mutant(Twist::NoCommonTable, RETRIED, &[(0, &[Create, Load])], "one live copy"),
-    mutant(Twist::NoCommonTable, UNBORN, &[(0, &[Implant]), (1, &[Implant, Load])], "linearizable"),
-    mutant(Twist::NoTombstoneWhenAbsent, OUTLIVED, &[(0, &[Touch]), (0, &[Load]), (1, &[Delete, Load])], "no resurrection"),
-    mutant(Twist::OldestFirst, OUTLIVED, &[(0, &[Touch]), (0, &[Load]), (1, &[Delete, Load])], "no resurrection"),
+    mutant(Twist::NoCommonTable, UNBORN, &[(0, &[Implant]), (1, &[Implant, Load])], "one live copy"),
+    mutant(Twist::NoTombstoneWhenAbsent, OUTLIVED, LATE_LOGOUT, "no resurrection"),
+    mutant(Twist::OldestFirst, OUTLIVED, LATE_LOGOUT, "no resurrection"),
 ];
 
 #[test]

@@ -119,9 +119,9 @@ impl Process {
             Act::Touch => Op::Touch { until },
             Act::Delete => Op::Delete,
             Act::Implant => Op::Implant { number, until },
-            Act::Bury => {
-                Op::Bury { expected: loaded.map(|sighting| picture(&sighting.stored)).map(|p| (p.head, p.until)) }
-            }
+            Act::Bury => Op::Bury {
+                expected: loaded.map(|sighting| picture(&sighting.stored)).map(|p| (p.head, p.until)),
+            },
         })
     }
 
@@ -142,9 +142,7 @@ impl Process {
                 self.save(On::Head(stamp(expected)), number, Deadline::AtLeast(moment(until)))
             }
             Op::Touch { until } => Request::Touch(moment(until)),
-            Op::Delete => {
-                Request::Delete { stamp: spare, bury_absent: buries_absent.then(|| moment(200)) }
-            }
+            Op::Delete => Request::Delete { stamp: spare, bury_absent: buries_absent.then(|| moment(200)) },
             Op::Implant { number, .. } => Request::Install { over: None, new: Arc::new(record(number)) },
             Op::Bury { .. } => Request::Install { over: standing(), new: Arc::new(self.tombstone(spare)) },
         }

@@ -10,15 +10,15 @@ use crate::spec::Op;
 use crate::tables::{Twist, index};
 use crate::world::{State, World};
 
-/// What must never fail.
+/// What must never fail, the most telling first.
 pub(crate) const ALWAYS: [&str; 8] = [
-    "linearizable",
-    "one live copy",
-    "payload",
-    "no vanishing",
     "no resurrection",
     "no lost update",
     "no false absence",
+    "one live copy",
+    "payload",
+    "no vanishing",
+    "linearizable",
     "nobody gives up",
 ];
 
@@ -76,7 +76,9 @@ fn sometimes() -> Vec<Property<World>> {
                 met.is_some_and(|stored| matches!(stored, Stored::Tombstone(_)))
             })
         }),
-        Property::<World>::sometimes("began anew", |_, state| any(state, |running| running.ask == Ask::Refresh)),
+        Property::<World>::sometimes("began anew", |_, state| {
+            any(state, |running| running.ask == Ask::Refresh)
+        }),
         Property::<World>::sometimes("recognised itself", |_, state| {
             any(state, |running| {
                 let met = stored_at(state, &running.ask);
@@ -84,7 +86,9 @@ fn sometimes() -> Vec<Property<World>> {
             })
         }),
         Property::<World>::sometimes("noted what it creates", |_, state| {
-            any(state, |running| matches!(&running.ask, Ask::Put { over: None, held: Held::Sealed { .. }, .. }))
+            any(state, |running| {
+                matches!(&running.ask, Ask::Put { over: None, held: Held::Sealed { .. }, .. })
+            })
         }),
         Property::<World>::sometimes("dropped", |_, state| state.tables.iter().any(|table| table.dropped)),
     ]

@@ -34,8 +34,7 @@ pub(crate) struct Ended {
 
 /// Visits everything, or until something breaks. Prints how much there was.
 pub(crate) fn run(name: &str, world: World) -> Ended {
-    let checker =
-        world.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
+    let checker = world.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     let found = checker.discoveries();
     let states = checker.unique_state_count();
     let broken = ALWAYS.into_iter().find_map(|name| Some((name, found.get(name)?)));

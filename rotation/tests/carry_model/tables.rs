@@ -79,13 +79,7 @@ impl Table {
     }
 
     /// `own` is the stamp of the write that is asked for.
-    pub(crate) fn answer(
-        &mut self,
-        ask: &Ask,
-        twist: Twist,
-        own: Option<Stamp>,
-        remembers: bool,
-    ) -> Answer {
+    pub(crate) fn answer(&mut self, ask: &Ask, twist: Twist, own: Option<Stamp>, remembers: bool) -> Answer {
         if self.dropped {
             return match (twist, ask) {
                 (Twist::GoneIsEmpty, Ask::Read { .. }) => Answer::Found(None),
@@ -107,12 +101,7 @@ pub(crate) fn index(table: Generation) -> usize {
     usize::try_from(table.number()).expect("few tables")
 }
 
-fn twisted(
-    held: Option<Held>,
-    ask: &Ask,
-    twist: Twist,
-    own: Option<Stamp>,
-) -> (Option<Held>, Answer) {
+fn twisted(held: Option<Held>, ask: &Ask, twist: Twist, own: Option<Stamp>) -> (Option<Held>, Answer) {
     let shown = match (twist, &held) {
         (Twist::SealIsOpen, Some(Held::Sealed { stored, .. })) if matches!(ask, Ask::Change { .. }) => {
             return sealed_and_changed(held.clone(), &Arc::clone(stored), ask);
@@ -120,7 +109,9 @@ fn twisted(
         (Twist::StampNotLookedFor, Some(Held::Stored(stored))) => {
             Some(Held::Stored(without_stamp(stored, own)))
         }
-        (Twist::UnconditionalCarry, _) if matches!(ask, Ask::Put { over: None, held: Held::Stored(_), .. }) => {
+        (Twist::UnconditionalCarry, _)
+            if matches!(ask, Ask::Put { over: None, held: Held::Stored(_), .. }) =>
+        {
             None
         }
         _ => held.clone(),
