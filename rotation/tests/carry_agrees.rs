@@ -290,6 +290,8 @@ fn operations_cost_what_the_readme_says() {
     assert_eq!(born().cost(later, load.clone()), (2, 0));
     assert_eq!(Tables::default().cost(now, load.clone()), (2, 0));
     assert_eq!(born().cost(now, merge(2, now)), (0, 1));
+    assert_eq!(Tables::default().cost(now, merge(2, now)), (1, 1), "refused once");
+    assert_eq!(Tables::default().cost(now, touch(now)), (1, 1), "refused once");
     assert_eq!(born().cost(now + 10, touch(now + 10)), (0, 1));
     assert_eq!(born().cost(now, delete.clone()), (0, 1));
     assert_eq!(Tables::default().cost(now, delete.clone()), (1, 2), "nothing is there, and it is buried");

@@ -1,6 +1,6 @@
 //! Every ingredient is needed: without it, a world that holds with it does not.
 
-use crate::processes::Act::{self, Bury, Create, Delete, Implant, Load, Merge, Swap, Touch};
+use crate::processes::Act::{self, Create, Delete, Implant, Load, Merge, Swap, Touch};
 use crate::runs::{CRASH, run, shortest, world};
 use crate::tables::Twist;
 use crate::world::Setting;

@@ -158,11 +158,11 @@ impl Process {
         Some(Loaded { record: Arc::new(record.clone()), token: Some(Token::new(table)) })
     }
 
+    /// It stands for longer than the session would have, so that it has to move.
     fn tombstone(&self, stamp: Stamp) -> Stored {
-        let Some(Sighting { stored, .. }) = &self.loaded else {
-            return Stored::Tombstone(Tombstone { lineage: Lineage::new(stamp), deadline: moment(200) });
-        };
-        Stored::Tombstone(Tombstone { lineage: stored.lineage().pushed(stamp), deadline: stored.deadline() })
+        let lineage = self.loaded.as_ref().map(|sighting| sighting.stored.lineage().pushed(stamp));
+        let lineage = lineage.unwrap_or_else(|| Lineage::new(stamp));
+        Stored::Tombstone(Tombstone { lineage, deadline: moment(200) })
     }
 }
 

@@ -69,7 +69,7 @@ fn sometimes() -> Vec<Property<World>> {
             let mut sealed = state.tables.iter().filter_map(|table| table.sealed());
             sealed.any(|(to, _)| state.tables[to].held.is_some())
         }),
-        Property::<World>::sometimes("helped", |_, state| any(state, |running| helps(running))),
+        Property::<World>::sometimes("helped", |_, state| any(state, helps)),
         Property::<World>::sometimes("met a tombstone", |_, state| {
             any(state, |running| {
                 let met = stored_at(state, &running.ask);

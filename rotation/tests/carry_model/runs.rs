@@ -145,6 +145,19 @@ fn holds_when_an_answer_is_lost() {
     holds("implant | implant", world(unborn, &scripts), &["noted what it creates"]);
 }
 
+/// Minutes and gigabytes: `cargo test -p holdover-rotation --test carry_model -- --ignored --nocapture`.
+#[test]
+#[ignore = "takes minutes; the smaller worlds are the evidence"]
+fn holds_in_bigger_worlds() {
+    let both = Setting { losses: 1, ..CRASH };
+    let scripts: [(usize, &[Act]); 3] = [(0, &[Merge]), (1, &[Delete]), (0, &[Load, Load])];
+    holds("merge | delete | load, load, one death and one loss", world(both, &scripts), &["carried"]);
+    let scripts: [(usize, &[Act]); 3] = [(0, &[Load, Swap]), (1, &[Load, Swap]), (1, &[Touch, Load])];
+    holds("load, swap | load, swap | touch, load", world(CRASH, &scripts), &["carried"]);
+    let scripts: [(usize, &[Act]); 3] = [(0, &[Touch, Merge]), (1, &[Load, Bury]), (0, &[Load, Load])];
+    holds("touch, merge | load, bury | load, load", world(CRASH, &scripts), &["carried"]);
+}
+
 /// A client's time-out, and a new attempt with the same stamp: what was asked before may still happen.
 #[test]
 fn holds_when_an_operation_is_tried_again() {

@@ -103,8 +103,8 @@ pub(crate) fn index(table: Generation) -> usize {
 
 fn twisted(held: Option<Held>, ask: &Ask, twist: Twist, own: Option<Stamp>) -> (Option<Held>, Answer) {
     let shown = match (twist, &held) {
-        (Twist::SealIsOpen, Some(Held::Sealed { stored, .. })) if matches!(ask, Ask::Change { .. }) => {
-            return sealed_and_changed(held.clone(), &Arc::clone(stored), ask);
+        (Twist::SealIsOpen, Some(Held::Sealed { to, stored })) if matches!(ask, Ask::Change { .. }) => {
+            return sealed_and_changed(*to, stored, ask);
         }
         (Twist::StampNotLookedFor, Some(Held::Stored(stored))) => {
             Some(Held::Stored(without_stamp(stored, own)))
@@ -145,8 +145,7 @@ fn seal(to: Generation, stored: Arc<Stored>) -> (Option<Held>, Answer) {
 }
 
 /// The condition forgets to ask whether what is there is sealed.
-fn sealed_and_changed(held: Option<Held>, stored: &Arc<Stored>, ask: &Ask) -> (Option<Held>, Answer) {
-    let Some(Held::Sealed { to, .. }) = held else { unreachable!("asked for what is sealed") };
+fn sealed_and_changed(to: Generation, stored: &Arc<Stored>, ask: &Ask) -> (Option<Held>, Answer) {
     let (after, answer) = perform(NOW, Some(Held::Stored(Arc::clone(stored))), ask);
     let Some(Held::Stored(changed)) = after else { unreachable!("nothing is removed") };
     (Some(Held::Sealed { to, stored: changed }), answer)

@@ -361,7 +361,7 @@ impl Model for World {
                 state.retries += 1;
                 Self::leave_under_way(&mut state, process);
                 let running = state.processes[process].running.take();
-                let Some(Running { op, known, .. }) = running else { return None };
+                let Running { op, known, .. } = running?;
                 self.attempt(&mut state, process, op, known);
             }
             Action::Arrive(position) => {
