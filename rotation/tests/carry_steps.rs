@@ -264,6 +264,13 @@ fn what_cannot_be_read_is_corrupt_and_can_be_deleted() {
     let grave = Held::Stored(dead(Lineage::new(stamp(9))));
     assert_eq!(step, Step::Ask(Ask::Raze { table: NEW, held: grave }));
     assert_eq!(delete.answered(Answer::Changed(None)), Step::Done(Outcome::Deleted));
+
+    // In an older table it may have been a seal: the session may be in a newer one.
+    let delete = Request::Delete { stamp: stamp(9), bury_absent: Some(LEASE) };
+    let newer = Bearings { read: Arc::new([NEW.next(), NEW]), ..bearings() };
+    let (mut delete, _) = Carry::begin(delete, newer);
+    delete.answered(Answer::Refused(Sight::Held(Held::Unreadable)));
+    assert_eq!(delete.answered(Answer::Changed(None)), read(NEW.next()));
 }
 
 #[test]

@@ -121,7 +121,8 @@ impl Carry {
                 self.wrote = true;
                 self.put_new(to, new)
             }
-            (Phase::Plant { .. } | Phase::Raze { .. }, Answer::Changed(_)) => self.ended(None),
+            (Phase::Plant { .. }, Answer::Changed(_)) => self.ended(None),
+            (Phase::Raze { table }, Answer::Changed(_)) => self.razed(table),
             (Phase::Replace { carried: None, .. }, Answer::Changed(_)) => self.ended(None),
             (Phase::Replace { carried: Some((to, new)), .. }, Answer::Changed(_)) => {
                 self.commit(None);
@@ -290,6 +291,12 @@ impl Carry {
 
     fn put_new(&mut self, table: Generation, new: Arc<Stored>) -> Step {
         self.ask(Phase::Plant { table }, Ask::Put { table, over: None, held: Held::Stored(new) })
+    }
+
+    /// What could not be read may have been a seal: the session is then in a newer table.
+    fn razed(&mut self, table: Generation) -> Step {
+        self.wrote = true;
+        if self.bearings.read.first() == Some(&table) { self.ended(None) } else { self.again(Self::scan) }
     }
 
     fn refused(&mut self, phase: &Phase, sight: Sight) -> Step {
