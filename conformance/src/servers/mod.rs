@@ -26,6 +26,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod dynamodb;
 mod find;
 mod memcached;
 mod mongodb;
@@ -41,6 +42,7 @@ use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
+pub use dynamodb::dynamodb;
 pub use memcached::memcached;
 pub use mongodb::{MongodbSet, mongodb, mongodb_set_of_one, mongodb_sweep};
 pub(crate) use port::free as free_port;
