@@ -32,6 +32,8 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `axum` (default) | [`SessionLayer`] for tower and axum, and [`Session`] as an extractor |
+//! | `dynamodb` | the store behind `dynamodb://region/table` |
+//! | `dynamodb-local` | `dynamodb://local/table`, inside this process: for examples and quick tests |
 //! | `memcached` | the store behind `memcached://` and `memcached+unix://` |
 //! | `mongodb` | the store behind `mongodb://` and `mongodb+srv://` |
 //! | `near-cache` | the layer that keeps loaded records at hand |

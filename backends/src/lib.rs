@@ -2,6 +2,7 @@
 //!
 //! | scheme | feature | store |
 //! |---|---|---|
+//! | `dynamodb` | `dynamodb`, and `dynamodb-local` for the embedded one | one table of Amazon DynamoDB |
 //! | `memory` | always there | this process's memory: [`Memory`](holdover_api::Memory) |
 //! | `memcached`, `memcached+unix` | `memcached` | one Memcached server |
 //! | `mongodb`, `mongodb+srv` | `mongodb` | a MongoDB server, replica set or sharded cluster |
@@ -18,7 +19,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-#[cfg(any(feature = "memcached", feature = "redis"))]
+#[cfg(feature = "dynamodb")]
+pub mod dynamodb;
+#[cfg(any(feature = "dynamodb", feature = "memcached", feature = "redis"))]
 mod host;
 #[cfg(feature = "memcached")]
 pub mod memcached;
@@ -27,7 +30,7 @@ pub mod mongodb;
 mod parameters;
 #[cfg(feature = "redis")]
 pub mod redis;
-#[cfg(any(feature = "memcached", feature = "mongodb", feature = "redis"))]
+#[cfg(any(feature = "dynamodb", feature = "memcached", feature = "mongodb", feature = "redis"))]
 mod row;
 mod url;
 

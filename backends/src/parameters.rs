@@ -75,7 +75,7 @@ impl Parameters {
 
     /// A time above zero, with its unit.
     #[cfg_attr(
-        not(any(feature = "memcached", feature = "mongodb", feature = "redis")),
+        not(any(feature = "dynamodb", feature = "memcached", feature = "mongodb", feature = "redis")),
         allow(dead_code, reason = "only stores with a server have time-outs")
     )]
     pub(crate) fn duration(&self, name: &'static str, default: Duration) -> Result<Duration, Error> {

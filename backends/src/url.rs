@@ -8,8 +8,8 @@ use holdover_api::{
 
 use crate::parameters::{Parameters, misconfigured};
 
-const KNOWN_SCHEMES: &str = "memory, memcached, memcached+unix, mongodb, mongodb+srv, redis, rediss, redis+unix, \
-                             redis+sentinel, rediss+sentinel, redis+cluster, rediss+cluster";
+const KNOWN_SCHEMES: &str = "memory, dynamodb, memcached, memcached+unix, mongodb, mongodb+srv, redis, rediss, \
+                             redis+unix, redis+sentinel, rediss+sentinel, redis+cluster, rediss+cluster";
 
 /// A URL in its parts, as written. Not `Debug`: it may hold a password.
 pub(crate) struct Parts<'a> {
@@ -54,6 +54,7 @@ impl<'a> Parts<'a> {
 /// enabled, or if it has a parameter that the store does not know. No error repeats any part of the URL.
 ///
 /// - `memory:` with `max_sessions` and `max_bytes`.
+/// - `dynamodb://region/table?expiry=…`: the README of the backend lists parameters.
 /// - `memcached://host[:port]`, `memcached+unix:///path`: the README of the backend lists parameters.
 /// - `mongodb://[user:password@]host[:port][,…][/database]`, `mongodb+srv://host`: the README of the backend lists
 ///   parameters; the driver's own are taken as well.
@@ -75,6 +76,10 @@ pub async fn connect_with_clock(url: &str, clock: Arc<dyn Clock>) -> Result<Arc<
     let parts = Parts::of(url)?;
     match parts.scheme {
         "memory" => memory(&parts, clock),
+        #[cfg(feature = "dynamodb")]
+        "dynamodb" => crate::dynamodb::connect(&parts, clock).await,
+        #[cfg(not(feature = "dynamodb"))]
+        "dynamodb" => Err(missing_feature("dynamodb")),
         #[cfg(feature = "memcached")]
         "memcached" | "memcached+unix" => crate::memcached::connect(&parts, clock).await,
         #[cfg(not(feature = "memcached"))]
@@ -96,7 +101,7 @@ pub async fn connect_with_clock(url: &str, clock: Arc<dyn Clock>) -> Result<Arc<
     }
 }
 
-#[cfg(not(all(feature = "memcached", feature = "mongodb", feature = "redis")))]
+#[cfg(not(all(feature = "dynamodb", feature = "memcached", feature = "mongodb", feature = "redis")))]
 fn missing_feature(feature: &'static str) -> Error {
     let message = format!("this program was built without it: enable the feature `{feature}` of holdover");
     misconfigured(feature, message)
@@ -165,6 +170,12 @@ mod tests {
         }
     }
 
+    #[cfg(not(feature = "dynamodb"))]
+    #[tokio::test]
+    async fn dynamodb_without_its_feature_says_so() {
+        assert!(refusal("dynamodb://region/table").await.contains("enable the feature `dynamodb`"));
+    }
+
     #[cfg(not(feature = "memcached"))]
     #[tokio::test]
     async fn memcached_without_its_feature_says_so() {
@@ -195,6 +206,11 @@ mod tests {
             "redis://ada:hunter2%ff@host",
             "redis+sentinel://ada:hunter2@host",
             "redis+unix://ada:hunter2@/socket",
+            "dynamodb://ada:hunter2@region/table?expiry=never",
+            "dynamodb://ada@hunter2/table?expiry=ttl",
+            "dynamodb://region/hunter2%20?expiry=ttl",
+            "dynamodb://region/table?expiry=hunter2",
+            "dynamodb://region/table?expiry=ttl&endpoint=hunter2",
             "memcached://ada:hunter2@host",
             "memcached://hunter2!:port",
             "memcached://host/hunter2",

@@ -45,7 +45,8 @@ pub(crate) async fn agree(url: &str) {
     println!("seed {seed:#x}: repeat with {SEED_VARIABLE}={seed:#x}");
     let mut random = Random::new(seed);
     let clock = Arc::new(ManualClock::at(SystemClock.now()));
-    let url = format!("{url}?max_bytes={MAX_BYTES}");
+    let joint = if url.contains('?') { '&' } else { '?' };
+    let url = format!("{url}{joint}max_bytes={MAX_BYTES}");
     let examined =
         holdover_backends::connect_with_clock(&url, Arc::clone(&clock) as Arc<dyn Clock>).await.unwrap();
     let memory = Memory::new().with_max_bytes(MAX_BYTES).with_clock(Arc::clone(&clock) as Arc<dyn Clock>);

@@ -1,0 +1,281 @@
+//! What a URL says: the region or the server, the table, how sessions expire, and the settings of the store.
+
+use std::fmt;
+use std::time::Duration;
+
+use holdover_api::{Error, Survives};
+
+use super::NAME;
+use super::layout::LARGEST;
+use crate::host::{self, Wrong};
+use crate::parameters::{Parameters, decoded, misconfigured};
+use crate::url::Parts;
+
+const KNOWN: &[&str] = &[
+    "expiry",
+    "endpoint",
+    "create",
+    "billing",
+    "read_units",
+    "write_units",
+    "prefix",
+    "max_bytes",
+    "connect_timeout",
+    "response_timeout",
+    "prepare_timeout",
+    "session_token",
+    "survives",
+];
+
+/// An operation takes at most one connection and twice the time for an answer: together below the second that a
+/// session's own call time-out has by default.
+const DEFAULT_TIMEOUT: Duration = Duration::from_millis(300);
+
+/// A table takes "a while" to be made: a minute has been seen.
+const DEFAULT_PREPARE_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// What stands for a region and is a server inside this process.
+const EMBEDDED: &str = "local";
+
+/// Where the tables are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// At AWS, or at a server that stands in for it.
+    Region {
+        /// The region, which is also part of what requests are signed with.
+        region: String,
+        /// Where to connect instead of to AWS.
+        endpoint: Option<String>,
+    },
+    /// Inside this process.
+    Embedded,
+}
+
+/// Explicit credentials.
+#[derive(Clone)]
+pub(super) struct Login {
+    pub(super) access_key: String,
+    pub(super) secret: String,
+    pub(super) session_token: Option<String>,
+}
+
+/// Who removes what has expired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ExpiryBy {
+    /// DynamoDB's own time to live.
+    TimeToLive,
+    /// Nobody: for servers without it.
+    Nobody,
+}
+
+/// How a table that is created is paid for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Billing {
+    /// For what is used.
+    OnDemand,
+    /// For so many units a second, used or not.
+    Provisioned {
+        /// Read units.
+        read_units: i64,
+        /// Write units.
+        write_units: i64,
+    },
+}
+
+/// A checked URL. Its `Debug` leaves out credentials.
+pub(super) struct Config {
+    pub(super) place: Place,
+    pub(super) login: Option<Login>,
+    pub(super) table: String,
+    pub(super) expiry: ExpiryBy,
+    pub(super) create: bool,
+    pub(super) billing: Billing,
+    pub(super) prefix: String,
+    pub(super) max_bytes: usize,
+    pub(super) connect_timeout: Duration,
+    pub(super) response_timeout: Duration,
+    pub(super) prepare_timeout: Duration,
+    pub(super) survives: Survives,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("place", &self.place)
+            .field("has_login", &self.login.is_some())
+            .field("table", &self.table)
+            .field("expiry", &self.expiry)
+            .field("create", &self.create)
+            .field("billing", &self.billing)
+            .field("prefix", &self.prefix)
+            .field("max_bytes", &self.max_bytes)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("response_timeout", &self.response_timeout)
+            .field("prepare_timeout", &self.prepare_timeout)
+            .field("survives", &self.survives)
+            .finish()
+    }
+}
+
+impl Config {
+    pub(super) fn parse(parts: &Parts<'_>) -> Result<Self, Error> {
+        let parameters = Parameters::parse(NAME, KNOWN, parts.query)?;
+        let Some(authority) = parts.authority else {
+            return Err(wrong("write the url as dynamodb://region/table?expiry=ttl"));
+        };
+        let (login, region) = match authority.rsplit_once('@') {
+            Some((login, region)) => (Some(parse_login(login, &parameters)?), region),
+            None => (None, authority),
+        };
+        if login.is_none() && parameters.text("session_token").is_some() {
+            return Err(wrong("session_token belongs to an access key; write key:secret@region"));
+        }
+        let place = parse_place(region, &parameters)?;
+        if place == Place::Embedded && login.is_some() {
+            return Err(wrong("dynamodb://local is inside this process and has no login"));
+        }
+        let max_bytes = parameters.count("max_bytes", LARGEST)?;
+        if max_bytes > LARGEST {
+            return Err(parameters.refuse("max_bytes", &format!("at most {LARGEST}: an item has 400 kb")));
+        }
+        let prefix = parameters.text("prefix").unwrap_or_default().to_owned();
+        if prefix.len() > LONGEST_PREFIX {
+            return Err(parameters.refuse("prefix", "at most 256 bytes long"));
+        }
+        Ok(Self {
+            survives: parse_survives(&place, &parameters)?,
+            create: parse_switch("create", &parameters)?.unwrap_or(place == Place::Embedded),
+            place,
+            login,
+            table: parse_table(parts.path)?,
+            expiry: parse_expiry(&parameters)?,
+            billing: parse_billing(&parameters)?,
+            prefix,
+            max_bytes,
+            connect_timeout: parameters.duration("connect_timeout", DEFAULT_TIMEOUT)?,
+            response_timeout: parameters.duration("response_timeout", DEFAULT_TIMEOUT)?,
+            prepare_timeout: parameters.duration("prepare_timeout", DEFAULT_PREPARE_TIMEOUT)?,
+        })
+    }
+}
+
+/// A key may have 2048 bytes; this leaves the room of a session at the size that [`LARGEST`] reckons with.
+pub(super) const LONGEST_PREFIX: usize = 256;
+
+fn wrong(message: &'static str) -> Error {
+    misconfigured(NAME, message)
+}
+
+fn parse_login(login: &str, parameters: &Parameters) -> Result<Login, Error> {
+    let decode = |text: &str| {
+        decoded(text).filter(|text| !text.is_empty()).ok_or_else(|| {
+            wrong("the access key or the secret of the url is empty, or not percent-encoded utf-8")
+        })
+    };
+    let Some((access_key, secret)) = login.split_once(':') else {
+        return Err(wrong("the url has an access key without a secret; write key:secret@region"));
+    };
+    Ok(Login {
+        access_key: decode(access_key)?,
+        secret: decode(secret)?,
+        session_token: parameters.text("session_token").map(Into::into),
+    })
+}
+
+fn parse_place(region: &str, parameters: &Parameters) -> Result<Place, Error> {
+    let endpoint = parameters.text("endpoint");
+    if region == EMBEDDED {
+        return match endpoint {
+            None => Ok(Place::Embedded),
+            Some(_) => Err(wrong("dynamodb://local is inside this process; with an endpoint, name a region")),
+        };
+    }
+    let allowed = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+    if region.is_empty() || !region.chars().all(allowed) {
+        return Err(wrong("the host of the url must be a region, such as eu-central-1, or local"));
+    }
+    let endpoint = endpoint.map(|endpoint| parse_endpoint(endpoint, parameters)).transpose()?;
+    Ok(Place::Region { region: region.to_owned(), endpoint })
+}
+
+fn parse_endpoint(endpoint: &str, parameters: &Parameters) -> Result<String, Error> {
+    let refused = || parameters.refuse("endpoint", "a server, such as http://127.0.0.1:8000");
+    let (scheme, server) = endpoint.split_once("://").ok_or_else(refused)?;
+    let default_port = match scheme {
+        "http" => 80,
+        "https" => 443,
+        _ => return Err(refused()),
+    };
+    match host::parse(server.trim_end_matches('/'), default_port) {
+        Ok(_) => Ok(endpoint.trim_end_matches('/').to_owned()),
+        Err(Wrong::Host | Wrong::Port) => Err(refused()),
+    }
+}
+
+fn parse_table(path: &str) -> Result<String, Error> {
+    let table = path.strip_prefix('/').unwrap_or_default();
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || "_.-".contains(letter);
+    if !(3..=255).contains(&table.len()) || !table.chars().all(allowed) {
+        return Err(wrong(
+            "the path of the url must be a table's name: 3 to 255 of a-z, A-Z, 0-9, _, . and -; write \
+             dynamodb://region/table",
+        ));
+    }
+    Ok(table.to_owned())
+}
+
+fn parse_expiry(parameters: &Parameters) -> Result<ExpiryBy, Error> {
+    match parameters.text("expiry") {
+        Some("ttl") => Ok(ExpiryBy::TimeToLive),
+        Some("none") => Ok(ExpiryBy::Nobody),
+        Some(_) => Err(parameters.refuse("expiry", EXPIRY_CHOICES)),
+        None => Err(misconfigured(
+            NAME,
+            format!("the url has to say who removes expired sessions: expiry must be {EXPIRY_CHOICES}"),
+        )),
+    }
+}
+
+const EXPIRY_CHOICES: &str = "ttl (dynamodb's time to live), or none (for servers that have no time to live)";
+
+fn parse_switch(name: &'static str, parameters: &Parameters) -> Result<Option<bool>, Error> {
+    match parameters.text(name) {
+        None => Ok(None),
+        Some("true") => Ok(Some(true)),
+        Some("false") => Ok(Some(false)),
+        Some(_) => Err(parameters.refuse(name, "true or false")),
+    }
+}
+
+fn parse_billing(parameters: &Parameters) -> Result<Billing, Error> {
+    let units = |name: &'static str| -> Result<Option<i64>, Error> {
+        let Some(_) = parameters.text(name) else { return Ok(None) };
+        let units = parameters.count(name, 1)?;
+        i64::try_from(units).map(Some).map_err(|_| parameters.refuse(name, "a whole number of units"))
+    };
+    match (parameters.text("billing"), units("read_units")?, units("write_units")?) {
+        (None | Some("on-demand"), None, None) => Ok(Billing::OnDemand),
+        (Some("provisioned"), Some(read_units), Some(write_units)) => {
+            Ok(Billing::Provisioned { read_units, write_units })
+        }
+        _ => Err(parameters.refuse("billing", "on-demand, or provisioned with read_units and write_units")),
+    }
+}
+
+/// AWS keeps what it has acknowledged in three places. Of a server that stands in for it nothing is known.
+fn parse_survives(place: &Place, parameters: &Parameters) -> Result<Survives, Error> {
+    match parameters.text("survives") {
+        None => Ok(match place {
+            Place::Region { endpoint: None, .. } => Survives::NodeLoss,
+            Place::Region { endpoint: Some(_), .. } | Place::Embedded => Survives::Nothing,
+        }),
+        Some("nothing") => Ok(Survives::Nothing),
+        Some("restart") => Ok(Survives::Restart),
+        Some("node-loss") => Ok(Survives::NodeLoss),
+        Some(_) => Err(parameters.refuse("survives", "nothing, restart or node-loss")),
+    }
+}
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

@@ -1,0 +1,165 @@
+//! One table: the four requests that sessions need, each of which reports what it consumed.
+//!
+//! The SDK's futures are large: they are boxed here, so that those around them are not.
+
+use std::fmt;
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure,
+};
+
+use super::consumed::Meter;
+use super::error::Failure;
+use super::layout::{Item, KEY};
+use super::statement::Statement;
+
+/// A table under a name.
+#[derive(Clone)]
+pub(super) struct Table {
+    client: Client,
+    name: String,
+    meter: Arc<Meter>,
+}
+
+/// The answer to a conditional change.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// Done; with what the change replaced, if that was asked for.
+    Done(Option<Item>),
+    /// The condition did not hold; with what is there, if the server says so.
+    Refused(Option<Item>),
+}
+
+impl Table {
+    pub(super) fn new(client: Client, name: String, meter: Arc<Meter>) -> Self {
+        Self { client, name, meter }
+    }
+
+    fn named(key: &str) -> AttributeValue {
+        AttributeValue::S(key.to_owned())
+    }
+
+    /// Reads what is under a key; at half the price if it need not be the latest.
+    pub(super) async fn get(&self, key: &str, latest: bool) -> Result<Option<Item>, Failure> {
+        let request = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .key(KEY, Self::named(key))
+            .consistent_read(latest)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let answer = Box::pin(request.send()).await.map_err(|error| {
+            self.meter.refused();
+            Failure::of(&error).of_a_read()
+        })?;
+        self.meter.read(answer.consumed_capacity());
+        Ok(answer.item)
+    }
+
+    /// Puts a whole item, if the statement's condition holds.
+    pub(super) async fn put(&self, item: Item, statement: Statement) -> Result<Answer, Failure> {
+        let request = self
+            .client
+            .put_item()
+            .table_name(&self.name)
+            .set_item(Some(item))
+            .condition_expression(statement.condition)
+            .set_expression_attribute_values(Some(statement.values))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        match Box::pin(request.send()).await {
+            Ok(answer) => {
+                self.meter.written(answer.consumed_capacity());
+                Ok(Answer::Done(None))
+            }
+            Err(error) => {
+                self.meter.refused();
+                match error {
+                    SdkError::ServiceError(refusal)
+                        if refusal.err().is_conditional_check_failed_exception() =>
+                    {
+                        match refusal.into_err() {
+                            PutItemError::ConditionalCheckFailedException(failed) => {
+                                Ok(Answer::Refused(failed.item))
+                            }
+                            _ => Ok(Answer::Refused(None)),
+                        }
+                    }
+                    other => Err(Failure::of(&other)),
+                }
+            }
+        }
+    }
+
+    /// Makes the statement's change, if its condition holds. With `replaced`, the answer says what the changed
+    /// attributes were.
+    pub(super) async fn update(
+        &self,
+        key: &str,
+        statement: Statement,
+        replaced: bool,
+    ) -> Result<Answer, Failure> {
+        let names = Some(statement.names).filter(|names| !names.is_empty());
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .key(KEY, Self::named(key))
+            .update_expression(statement.update)
+            .condition_expression(statement.condition)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(Some(statement.values))
+            .return_values(if replaced { ReturnValue::UpdatedOld } else { ReturnValue::None })
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        match Box::pin(request.send()).await {
+            Ok(answer) => {
+                self.meter.written(answer.consumed_capacity());
+                Ok(Answer::Done(answer.attributes))
+            }
+            Err(error) => {
+                self.meter.refused();
+                match error {
+                    SdkError::ServiceError(refusal)
+                        if refusal.err().is_conditional_check_failed_exception() =>
+                    {
+                        match refusal.into_err() {
+                            UpdateItemError::ConditionalCheckFailedException(failed) => {
+                                Ok(Answer::Refused(failed.item))
+                            }
+                            _ => Ok(Answer::Refused(None)),
+                        }
+                    }
+                    other => Err(Failure::of(&other)),
+                }
+            }
+        }
+    }
+
+    /// Removes what is under a key, whatever it is.
+    pub(super) async fn delete(&self, key: &str) -> Result<(), Failure> {
+        let request = self
+            .client
+            .delete_item()
+            .table_name(&self.name)
+            .key(KEY, Self::named(key))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let answer = Box::pin(request.send()).await.map_err(|error| {
+            self.meter.refused();
+            Failure::of(&error)
+        })?;
+        self.meter.written(answer.consumed_capacity());
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table").field("name", &self.name).finish_non_exhaustive()
+    }
+}
