@@ -2,6 +2,7 @@
 
 mod cluster;
 mod copies;
+mod dynamodb;
 mod memcached;
 mod mongodb;
 #[cfg(test)]

@@ -8,6 +8,7 @@ use holdover_api::{Error, SessionStore};
 use holdover_conformance::{Harness, MemoryHarness, Node, PrivateServer, Raw, servers};
 
 use crate::copies::CopiesHarness;
+use crate::dynamodb::RawDynamoDb;
 use crate::memcached::RawMemcached;
 use crate::mongodb::RawMongodb;
 use crate::redis::RawRedis;
@@ -25,6 +26,7 @@ pub(crate) struct Examined {
 
 /// What a run leaves in a store that the suite reaches below.
 pub(crate) enum Leftovers {
+    DynamoDb(RawDynamoDb),
     Memcached(RawMemcached),
     Mongodb(RawMongodb),
     Redis(RawRedis),
@@ -33,6 +35,7 @@ pub(crate) enum Leftovers {
 impl Leftovers {
     fn into_raw(self) -> Arc<dyn Raw> {
         match self {
+            Self::DynamoDb(raw) => Arc::new(raw),
             Self::Memcached(raw) => Arc::new(raw),
             Self::Mongodb(raw) => Arc::new(raw),
             Self::Redis(raw) => Arc::new(raw),
@@ -45,6 +48,7 @@ impl Examined {
     pub(crate) async fn clean_up(&self) -> Result<(), String> {
         for leftover in &self.leftovers {
             match leftover {
+                Leftovers::DynamoDb(raw) => raw.remove_all().await?,
                 Leftovers::Memcached(raw) => raw.remove_all().await?,
                 Leftovers::Mongodb(raw) => raw.remove_all().await?,
                 Leftovers::Redis(raw) => raw.remove_all().await?,
@@ -94,6 +98,7 @@ struct UrlHarness {
 /// one like it.
 #[derive(Clone, Copy)]
 enum Plain {
+    DynamoDb,
     Memcached,
     Mongodb,
     Redis,
@@ -102,6 +107,7 @@ enum Plain {
 impl Plain {
     fn recipe(self) -> servers::Recipe {
         match self {
+            Self::DynamoDb => servers::dynamodb(),
             Self::Memcached => servers::memcached(),
             Self::Mongodb => servers::mongodb_set_of_one(),
             Self::Redis => servers::redis_durable(),
@@ -112,6 +118,7 @@ impl Plain {
 impl UrlHarness {
     fn plain(&self) -> Option<Plain> {
         match self.scheme.as_str() {
+            "dynamodb" => Some(Plain::DynamoDb),
             "memcached" => Some(Plain::Memcached),
             "mongodb" => Some(Plain::Mongodb),
             "redis" => Some(Plain::Redis),
@@ -119,10 +126,20 @@ impl UrlHarness {
         }
     }
 
+    /// The part of the URL that names the server, with its login.
+    fn server(&self) -> Option<&str> {
+        match self.plain() {
+            // The host of such a URL is a region.
+            Some(Plain::DynamoDb) => parameter(&self.url, "endpoint")?.strip_prefix("http://"),
+            _ => authority(&self.url),
+        }
+    }
+
     /// Access below the store, where there is any.
     fn below(&self) -> Option<Leftovers> {
         let (url, prefix) = (&self.url, &self.prefix);
         match self.scheme.as_str() {
+            "dynamodb" => Some(Leftovers::DynamoDb(RawDynamoDb::new(url, prefix))),
             "memcached" => Some(Leftovers::Memcached(RawMemcached::new(url, prefix))),
             "mongodb" | "mongodb+srv" => Some(Leftovers::Mongodb(RawMongodb::new(url, prefix))),
             "redis" => Some(Leftovers::Redis(RawRedis::new(url, prefix))),
@@ -132,7 +149,7 @@ impl UrlHarness {
 
     /// The URL with a prefix or a collection for the place, and with another address if the node goes through a proxy.
     fn url_for(&self, place: &str, via: Option<SocketAddr>) -> String {
-        let reached = match (via, authority(&self.url)) {
+        let reached = match (via, self.server()) {
             (Some(address), Some(authority)) => {
                 let login =
                     authority.rsplit_once('@').map_or(String::new(), |(login, _)| format!("{login}@"));
@@ -179,7 +196,8 @@ impl Harness for UrlHarness {
 
     fn address(&self) -> Option<SocketAddr> {
         let port = self.plain()?.recipe().default_port;
-        let (_, host) = authority(&self.url)?.rsplit_once('@').unwrap_or(("", authority(&self.url)?));
+        let server = self.server()?;
+        let (_, host) = server.rsplit_once('@').unwrap_or(("", server));
         let host = if host.rsplit(']').next().is_some_and(|rest| rest.contains(':')) {
             host.to_owned()
         } else {
@@ -256,6 +274,12 @@ mod tests {
         assert_eq!(found("redis://[::1]"), Some("[::1]:6379".to_owned()));
         assert_eq!(found("memcached://127.0.0.1"), Some("127.0.0.1:11211".to_owned()));
         assert_eq!(found("redis+cluster://127.0.0.1"), None);
+        let behind = "dynamodb://eu-west-1/t?expiry=ttl&endpoint=http://127.0.0.1:8000";
+        assert_eq!(found(behind), Some("127.0.0.1:8000".to_owned()));
+        assert_eq!(found("dynamodb://eu-west-1/t?expiry=ttl"), None);
+        let proxy = Some(SocketAddr::from(([127, 0, 0, 1], 9)));
+        let through = at(behind).url_for("p", proxy);
+        assert!(through.starts_with("dynamodb://eu-west-1/t?expiry=ttl&endpoint=http://127.0.0.1:9&prefix="));
     }
 
     #[test]
