@@ -1,5 +1,6 @@
 //! The client of DynamoDB: its transport, its time limits, its credentials.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -11,7 +12,7 @@ use aws_sdk_dynamodb::config::{
 };
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use holdover_api::Error;
+use holdover_api::{Clock, Error};
 
 use super::config::{Config, Login, Place};
 
@@ -29,10 +30,10 @@ const ATTEMPTS_ABOUT_TABLES: u32 = 4;
 /// - No retries: they would hide lost answers. Ours carry stamps, and are the retry layer's business.
 /// - A connection, an answer and an attempt each have a limit.
 /// - No protection against stalled streams: it looks at throughput over seconds, and an attempt ends long before.
-pub(super) async fn client(config: &Config) -> Result<Client, Error> {
+pub(super) async fn client(config: &Config, clock: &Arc<dyn Clock>) -> Result<Client, Error> {
     let (region, endpoint) = match &config.place {
         Place::Region { region, endpoint } => (region.clone(), endpoint.clone()),
-        Place::Embedded => return embedded(config),
+        Place::Embedded => return embedded(config, clock),
     };
     let transport = transport();
     let mut settings = match &config.login {
@@ -52,15 +53,15 @@ pub(super) async fn client(config: &Config) -> Result<Client, Error> {
 }
 
 #[cfg(feature = "dynamodb-local")]
-fn embedded(config: &Config) -> Result<Client, Error> {
+fn embedded(config: &Config, clock: &Arc<dyn Clock>) -> Result<Client, Error> {
     let login = Login { access_key: "local".to_owned(), secret: "local".to_owned(), session_token: None };
     let settings =
         Builder::new().credentials_provider(credentials(&login)).region(Region::from_static("local"));
-    Ok(finish(settings, config, super::embedded::transport()?))
+    Ok(finish(settings, config, super::embedded::transport(clock)?))
 }
 
 #[cfg(not(feature = "dynamodb-local"))]
-fn embedded(_: &Config) -> Result<Client, Error> {
+fn embedded(_: &Config, _: &Arc<dyn Clock>) -> Result<Client, Error> {
     Err(crate::parameters::misconfigured(
         super::NAME,
         "this program was built without the embedded dynamodb: enable the feature `dynamodb-local` of holdover",

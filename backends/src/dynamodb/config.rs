@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use holdover_api::{Error, Survives};
+use holdover_rotation::{Rules, Schedule};
 
 use super::NAME;
 use super::layout::LARGEST;
@@ -13,6 +14,10 @@ use crate::url::Parts;
 
 const KNOWN: &[&str] = &[
     "expiry",
+    "period",
+    "max_lease",
+    "max_skew",
+    "keeper",
     "endpoint",
     "create",
     "billing",
@@ -66,6 +71,8 @@ pub(super) enum ExpiryBy {
     TimeToLive,
     /// Nobody: for servers without it.
     Nobody,
+    /// The keeper, who drops whole tables.
+    Rotation(Schedule),
 }
 
 /// How a table that is created is paid for.
@@ -89,6 +96,8 @@ pub(super) struct Config {
     pub(super) table: String,
     pub(super) expiry: ExpiryBy,
     pub(super) create: bool,
+    /// Whether the store runs the keeper of its tables.
+    pub(super) keeper: bool,
     pub(super) billing: Billing,
     pub(super) prefix: String,
     pub(super) max_bytes: usize,
@@ -106,6 +115,7 @@ impl fmt::Debug for Config {
             .field("table", &self.table)
             .field("expiry", &self.expiry)
             .field("create", &self.create)
+            .field("keeper", &self.keeper)
             .field("billing", &self.billing)
             .field("prefix", &self.prefix)
             .field("max_bytes", &self.max_bytes)
@@ -142,13 +152,16 @@ impl Config {
         if prefix.len() > LONGEST_PREFIX {
             return Err(parameters.refuse("prefix", "at most 256 bytes long"));
         }
+        let expiry = parse_expiry(&parameters)?;
+        let keeper = parse_keeper(expiry, &parameters)?;
         Ok(Self {
+            keeper,
             survives: parse_survives(&place, &parameters)?,
             create: parse_switch("create", &parameters)?.unwrap_or(place == Place::Embedded),
             place,
             login,
             table: parse_table(parts.path)?,
-            expiry: parse_expiry(&parameters)?,
+            expiry,
             billing: parse_billing(&parameters)?,
             prefix,
             max_bytes,
@@ -225,18 +238,80 @@ fn parse_table(path: &str) -> Result<String, Error> {
 }
 
 fn parse_expiry(parameters: &Parameters) -> Result<ExpiryBy, Error> {
-    match parameters.text("expiry") {
-        Some("ttl") => Ok(ExpiryBy::TimeToLive),
-        Some("none") => Ok(ExpiryBy::Nobody),
-        Some(_) => Err(parameters.refuse("expiry", EXPIRY_CHOICES)),
-        None => Err(misconfigured(
-            NAME,
-            format!("the url has to say who removes expired sessions: expiry must be {EXPIRY_CHOICES}"),
-        )),
+    let expiry = match parameters.text("expiry") {
+        Some("ttl") => ExpiryBy::TimeToLive,
+        Some("none") => ExpiryBy::Nobody,
+        Some("rotation") => return parse_rotation(parameters).map(ExpiryBy::Rotation),
+        Some(_) => return Err(parameters.refuse("expiry", EXPIRY_CHOICES)),
+        None => {
+            let choices = format!("expiry must be {EXPIRY_CHOICES}");
+            return Err(misconfigured(
+                NAME,
+                format!("the url has to say who removes expired sessions: {choices}"),
+            ));
+        }
+    };
+    match ["period", "max_lease", "max_skew", "keeper"]
+        .into_iter()
+        .find(|name| parameters.text(name).is_some())
+    {
+        Some(name) => {
+            Err(misconfigured(NAME, format!("the parameter {name} of the url belongs to expiry=rotation")))
+        }
+        None => Ok(expiry),
     }
 }
 
-const EXPIRY_CHOICES: &str = "ttl (dynamodb's time to live), or none (for servers that have no time to live)";
+const EXPIRY_CHOICES: &str = "ttl (dynamodb's time to live), rotation (whole tables, with period), or none (for servers \
+                              that have no time to live)";
+
+fn parse_rotation(parameters: &Parameters) -> Result<Schedule, Error> {
+    let Some(period) = parse_span("period", parameters)? else {
+        return Err(parameters.refuse("period", SPAN));
+    };
+    let mut rules = Rules::new(period, parse_span("max_lease", parameters)?.unwrap_or(period));
+    if let Some(max_skew) = parse_span("max_skew", parameters)? {
+        rules.max_skew = max_skew;
+    }
+    Schedule::new(rules).map_err(|error| misconfigured(NAME, error.to_string()))
+}
+
+const SPAN: &str = "a time with its unit, such as 500ms, 30s, 15m, 1h or 7d";
+
+/// A time, in longer units than those of time-outs.
+fn parse_span(name: &'static str, parameters: &Parameters) -> Result<Option<Duration>, Error> {
+    let Some(text) = parameters.text(name) else {
+        return Ok(None);
+    };
+    let unit_at = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, unit) = text.split_at(unit_at);
+    let millis: Option<u64> = match unit {
+        "ms" => Some(1),
+        "s" => Some(1_000),
+        "m" => Some(60_000),
+        "h" => Some(3_600_000),
+        "d" => Some(86_400_000),
+        _ => None,
+    };
+    let span = millis.zip(digits.parse::<u64>().ok()).and_then(|(millis, many)| millis.checked_mul(many));
+    match span {
+        Some(span) if span > 0 => Ok(Some(Duration::from_millis(span))),
+        _ => Err(parameters.refuse(name, SPAN)),
+    }
+}
+
+fn parse_keeper(expiry: ExpiryBy, parameters: &Parameters) -> Result<bool, Error> {
+    match (expiry, parameters.text("keeper")) {
+        (ExpiryBy::Rotation(_), Some("on")) => Ok(true),
+        (ExpiryBy::Rotation(_), Some("off")) => Ok(false),
+        (ExpiryBy::Rotation(_), _) => Err(parameters.refuse(
+            "keeper",
+            "on (this store creates and drops tables in the background) or off (another process does, or this one by \
+             DynamoDb::keeper)",
+        )),
+        _ => Ok(false),
+    }
+}
 
 fn parse_switch(name: &'static str, parameters: &Parameters) -> Result<Option<bool>, Error> {
     match parameters.text(name) {

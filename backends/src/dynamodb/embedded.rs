@@ -5,9 +5,11 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::config::SharedHttpClient;
 use aws_sdk_dynamodb::config::http::{HttpRequest, HttpResponse};
+use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
 };
@@ -15,7 +17,7 @@ use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 use dynoxide::Database;
 use dynoxide::errors::DynoxideError;
-use holdover_api::{Error, ErrorKind, Operation};
+use holdover_api::{Clock, Error, ErrorKind, Operation};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -27,18 +29,33 @@ const TARGET_PREFIX: &str = "DynamoDB_20120810.";
 const BETWEEN_SWEEPS: u64 = 4096;
 
 /// A transport to a database of its own, which ends with it.
-pub(super) fn transport() -> Result<SharedHttpClient, Error> {
-    let database = Database::memory().map_err(|_| {
+pub(super) fn transport(clock: &Arc<dyn Clock>) -> Result<SharedHttpClient, Error> {
+    let follows = Arc::new(Follows(Arc::clone(clock)));
+    let database = Database::memory_with_clock(follows).map_err(|_| {
         let message = "the embedded dynamodb could not be opened";
         Error::new(ErrorKind::Unavailable, Operation::Connect, NAME, message).without_effect()
     })?;
-    let connector =
-        SharedHttpConnector::new(Embedded(Arc::new(Inside { database, requests: AtomicU64::new(0) })));
+    let inside = Inside { database, clock: Arc::clone(clock), requests: AtomicU64::new(0) };
+    let connector = SharedHttpConnector::new(Embedded(Arc::new(inside)));
     Ok(http_client_fn(move |_, _| connector.clone()))
+}
+
+/// The database has the store's clock: it is a server whose clock is right.
+struct Follows(Arc<dyn Clock>);
+
+impl dynoxide::storage_backend::Clock for Follows {
+    fn now_unix_secs(&self) -> u64 {
+        self.0.now().as_millis() / 1000
+    }
+
+    fn now_unix_secs_f64(&self) -> f64 {
+        Duration::from_millis(self.0.now().as_millis()).as_secs_f64()
+    }
 }
 
 struct Inside {
     database: Database,
+    clock: Arc<dyn Clock>,
     requests: AtomicU64,
 }
 
@@ -74,6 +91,10 @@ impl Inside {
         let status = StatusCode::try_from(status).unwrap_or_else(|_| internal());
         let mut response = HttpResponse::new(status, SdkBody::from(answer));
         response.headers_mut().insert("content-type", "application/x-amz-json-1.0");
+        let seconds = i64::try_from(self.clock.now().as_millis() / 1000).unwrap_or(i64::MAX);
+        if let Ok(date) = DateTime::from_secs(seconds).fmt(DateTimeFormat::HttpDate) {
+            response.headers_mut().insert("date", date);
+        }
         response
     }
 

@@ -135,6 +135,11 @@ impl Failure {
         Self { phase: Phase::Unsent, cause: self.cause }
     }
 
+    /// Whether the request may have taken effect, or still may.
+    pub(super) fn is_lost(&self) -> bool {
+        self.phase == Phase::Sent && row(&self.cause).effect == Effect::Unknown
+    }
+
     /// The name of the refusal, if it is one.
     pub(super) fn code(&self) -> Option<&str> {
         match &self.cause {

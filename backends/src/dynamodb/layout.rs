@@ -31,6 +31,8 @@ pub(super) const ATTRIBUTES: &str = "a";
 pub(super) const ROOM: &str = "s";
 /// There if it is a tombstone.
 pub(super) const TOMBSTONE: &str = "t";
+/// There if it was carried on to a newer table: the number of that one. Only where tables rotate.
+pub(super) const MOVED: &str = "m";
 
 /// The format that this library writes.
 pub(super) const FORMAT_NUMBER: u64 = 1;
@@ -110,14 +112,13 @@ pub(super) fn room_taken(record: &Record) -> usize {
     frame::size(record) + 16 * (LINEAGE_DEPTH - record.lineage.stamps().len())
 }
 
-/// The stored form.
-pub(super) fn encode(key: &str, stored: &Stored, now: Timestamp) -> Item {
+/// The stored form, without a time to live.
+pub(super) fn encode(key: &str, stored: &Stored) -> Item {
     let mut item = Item::from([
         (KEY.to_owned(), AttributeValue::S(key.to_owned())),
         (FORMAT.to_owned(), number(FORMAT_NUMBER)),
         (WRITES.to_owned(), number(stored.lineage().writes())),
         (DEADLINE.to_owned(), moment(stored.deadline())),
-        (REMOVE_AFTER.to_owned(), remove_after(stored.deadline(), now)),
     ]);
     let stamps = stored.lineage().stamps();
     for (index, name) in STAMPS.into_iter().enumerate() {
@@ -135,6 +136,21 @@ pub(super) fn encode(key: &str, stored: &Stored, now: Timestamp) -> Item {
         }
     }
     item
+}
+
+/// The stored form where DynamoDB removes what has expired.
+pub(super) fn encode_expiring(key: &str, stored: &Stored, now: Timestamp) -> Item {
+    let mut item = encode(key, stored);
+    item.insert(REMOVE_AFTER.to_owned(), remove_after(stored.deadline(), now));
+    item
+}
+
+/// The number of the table that it was carried on to, if it was.
+pub(super) fn moved_to(item: &Item) -> Result<Option<u64>, Unreadable> {
+    match item.get(MOVED) {
+        None => Ok(None),
+        some => whole(some).map(Some).ok_or(Unreadable::Malformed),
+    }
 }
 
 /// Reads what is stored, and how large it is at most.

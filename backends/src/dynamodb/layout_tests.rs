@@ -58,7 +58,7 @@ proptest! {
         } else {
             Stored::Record(record)
         };
-        prop_assert_eq!(decode(encode("key", &stored, at(5))), Ok((stored, room)));
+        prop_assert_eq!(decode(encode_expiring("key", &stored, at(5))), Ok((stored, room)));
     }
 
     #[test]
@@ -73,7 +73,7 @@ proptest! {
         let size = frame::size(&record);
         prop_assert!(room_taken(&record) >= size);
         let key = "k".repeat(LONGEST_PREFIX + holdover_api::SESSION_KEY_LENGTH);
-        let item = encode(&key, &Stored::Record(record), at(5));
+        let item = encode_expiring(&key, &Stored::Record(record), at(5));
         prop_assert!(counted(&item) <= size + (400 * 1024 - LARGEST), "{} for {size}", counted(&item));
     }
 }
@@ -98,7 +98,7 @@ fn the_time_to_live_is_never_before_the_deadline_and_never_out_of_its_reach() {
 
 #[test]
 fn what_is_not_a_session_is_told_from_what_is_newer() {
-    let whole = encode("key", &Stored::Record(record(Attributes::new(), 3)), at(5));
+    let whole = encode("key", &Stored::Record(record(Attributes::new(), 3)));
     let with = |name: &str, value: Option<AttributeValue>| {
         let mut item = whole.clone();
         item.remove(name);

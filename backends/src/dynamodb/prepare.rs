@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::create_table::builders::CreateTableFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ProvisionedThroughput, ScalarAttributeType,
     TableDescription, TableStatus, TimeToLiveDescription, TimeToLiveSpecification, TimeToLiveStatus,
@@ -12,7 +13,7 @@ use holdover_api::{Error, ErrorKind, Operation, pause, within};
 use super::NAME;
 use super::client::about_tables;
 use super::config::{Billing, Config, ExpiryBy};
-use super::error::Failure;
+use super::error::{Cause, Failure};
 use super::layout::{KEY, REMOVE_AFTER};
 use crate::parameters::misconfigured;
 
@@ -48,7 +49,7 @@ impl Preparation<'_> {
         }
         match self.config.expiry {
             ExpiryBy::TimeToLive => self.expire().await,
-            ExpiryBy::Nobody => Ok(()),
+            ExpiryBy::Nobody | ExpiryBy::Rotation(_) => Ok(()),
         }
     }
 
@@ -74,33 +75,8 @@ impl Preparation<'_> {
                 "the table is missing; create it as the backend's readme says, or add create=true to the url",
             ));
         }
-        let key = AttributeDefinition::builder()
-            .attribute_name(KEY)
-            .attribute_type(ScalarAttributeType::S)
-            .build()
-            .map_err(|_| unmade())?;
-        let schema = KeySchemaElement::builder()
-            .attribute_name(KEY)
-            .key_type(KeyType::Hash)
-            .build()
-            .map_err(|_| unmade())?;
-        let mut request = self
-            .client
-            .create_table()
-            .table_name(&self.config.table)
-            .attribute_definitions(key)
-            .key_schema(schema);
-        request = match self.config.billing {
-            Billing::OnDemand => request.billing_mode(BillingMode::PayPerRequest),
-            Billing::Provisioned { read_units, write_units } => {
-                let throughput = ProvisionedThroughput::builder()
-                    .read_capacity_units(read_units)
-                    .write_capacity_units(write_units)
-                    .build()
-                    .map_err(|_| unmade())?;
-                request.billing_mode(BillingMode::Provisioned).provisioned_throughput(throughput)
-            }
-        };
+        let request = creation(self.client, &self.config.table, self.config.billing)
+            .map_err(|failure| failure.into_error(Operation::Connect))?;
         match Box::pin(request.customize().config_override(about_tables()).send()).await {
             Ok(_) => Ok(()),
             Err(error) => {
@@ -154,7 +130,7 @@ impl Preparation<'_> {
             .attribute_name(REMOVE_AFTER)
             .enabled(true)
             .build()
-            .map_err(|_| unmade())?;
+            .map_err(|_| Failure::unsent(Cause::Unmade).into_error(Operation::Connect))?;
         let request = self
             .client
             .update_time_to_live()
@@ -172,6 +148,37 @@ impl Preparation<'_> {
             }
         }
     }
+}
+
+/// A request for a table as sessions have it.
+pub(super) fn creation(
+    client: &Client,
+    name: &str,
+    billing: Billing,
+) -> Result<CreateTableFluentBuilder, Failure> {
+    let key = AttributeDefinition::builder()
+        .attribute_name(KEY)
+        .attribute_type(ScalarAttributeType::S)
+        .build()
+        .map_err(|_| Failure::unsent(Cause::Unmade))?;
+    let schema = KeySchemaElement::builder()
+        .attribute_name(KEY)
+        .key_type(KeyType::Hash)
+        .build()
+        .map_err(|_| Failure::unsent(Cause::Unmade))?;
+    let mut request = client.create_table().table_name(name).attribute_definitions(key).key_schema(schema);
+    request = match billing {
+        Billing::OnDemand => request.billing_mode(BillingMode::PayPerRequest),
+        Billing::Provisioned { read_units, write_units } => {
+            let throughput = ProvisionedThroughput::builder()
+                .read_capacity_units(read_units)
+                .write_capacity_units(write_units)
+                .build()
+                .map_err(|_| Failure::unsent(Cause::Unmade))?;
+            request.billing_mode(BillingMode::Provisioned).provisioned_throughput(throughput)
+        }
+    };
+    Ok(request)
 }
 
 /// What the table says of its time to live.
@@ -225,9 +232,4 @@ fn wrong_time_to_live() -> Error {
         NAME,
         "the table's time to live is on another attribute than x; give sessions a table of their own",
     )
-}
-
-fn unmade() -> Error {
-    let message = "the client could not make the request";
-    Error::new(ErrorKind::Unexpected, Operation::Connect, NAME, message).without_effect()
 }

@@ -7,8 +7,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use holdover_api::{Deadline, Delta, On, Stamp, Standing, Timestamp, Write, frame};
 
 use super::layout::{
-    ATTRIBUTES, DEADLINE, FORMAT, FORMAT_NUMBER, KEY, REMOVE_AFTER, ROOM, STAMPS, TOMBSTONE, WRITES, bytes,
-    count, encode_name, map, moment, number, remove_after,
+    ATTRIBUTES, CREATED, DEADLINE, FORMAT, FORMAT_NUMBER, Item, KEY, MOVED, REMOVE_AFTER, ROOM, STAMPS,
+    TOMBSTONE, WRITES, bytes, count, encode_name, map, moment, number, remove_after,
 };
 
 /// More names in one delta are written as a whole record: an expression may have 4 KB and 300 operators.
@@ -35,6 +35,15 @@ pub(super) enum Moves {
     Not,
     /// It does not matter.
     Exactly,
+}
+
+/// How the tables are kept that a statement is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// One table, with a time to live for each item.
+    Alone,
+    /// Tables that follow each other: what was carried on is not changed any more, and goes with its table.
+    InTurn,
 }
 
 impl Moves {
@@ -95,8 +104,66 @@ impl Statement {
         statement
     }
 
+    /// Nothing at all is there, not even what has ended.
+    pub(super) fn over_no_item() -> Self {
+        let mut statement = Self::default();
+        statement.and(&format!("attribute_not_exists({KEY})"));
+        statement
+    }
+
+    /// Exactly this is there, ended or not, and was not carried on.
+    pub(super) fn exactly(standing: Standing) -> Self {
+        let mut statement = Self::of_this_format();
+        statement.value(":head", bytes(standing.head.as_bytes()));
+        statement.value(":standing", moment(standing.deadline));
+        statement.value(":map", AttributeValue::S("M".to_owned()));
+        let head = STAMPS[0];
+        statement.and(&format!(
+            "{FORMAT} = :format AND attribute_not_exists({MOVED}) AND {head} = :head AND {DEADLINE} = :standing AND \
+             (attribute_exists({TOMBSTONE}) OR attribute_type({ATTRIBUTES}, :map))"
+        ));
+        statement
+    }
+
+    /// All of this is there, whatever it means.
+    pub(super) fn over_wreck(wreck: &Item) -> Self {
+        let mut statement = Self::default();
+        statement.and(&format!("attribute_exists({KEY})"));
+        for (index, (name, value)) in wreck.iter().filter(|(name, _)| *name != KEY).enumerate() {
+            statement.names.insert(format!("#w{index}"), name.clone());
+            statement.value(&format!(":w{index}"), value.clone());
+            statement.and(&format!("#w{index} = :w{index}"));
+        }
+        statement
+    }
+
+    /// Makes a tombstone of a record, alive or not, that was not carried on.
+    pub(super) fn bury(stamp: Stamp) -> Self {
+        let mut statement = Self::of_this_format();
+        statement.value(":map", AttributeValue::S("M".to_owned()));
+        statement.value(":bytes", AttributeValue::S("B".to_owned()));
+        statement.value(":buried", AttributeValue::Bool(true));
+        let head = STAMPS[0];
+        statement.and(&format!(
+            "{FORMAT} = :format AND attribute_not_exists({MOVED}) AND attribute_not_exists({TOMBSTONE}) AND \
+             attribute_type({ATTRIBUTES}, :map) AND attribute_type({head}, :bytes)"
+        ));
+        statement.shift_stamps(stamp);
+        statement.set(&format!("{TOMBSTONE} = :buried"));
+        statement.update.push_str(&format!(" REMOVE {ATTRIBUTES}, {CREATED}, {ROOM}"));
+        statement
+    }
+
+    /// Seals what it changes: it goes on in the table with this number.
+    pub(super) fn sealing(mut self, to: u64) -> Self {
+        self.value(":to", number(to));
+        // In front: what is removed comes last.
+        self.update = self.update.replacen("SET ", &format!("SET {MOVED} = :to, "), 1);
+        self
+    }
+
     /// A live session of this format is there.
-    fn over_the_living(now: Timestamp) -> Self {
+    fn over_the_living(now: Timestamp, kept: Kept) -> Self {
         let mut statement = Self::of_this_format();
         statement.value(":now", moment(now));
         statement.value(":map", AttributeValue::S("M".to_owned()));
@@ -106,13 +173,16 @@ impl Statement {
             "{FORMAT} = :format AND attribute_not_exists({TOMBSTONE}) AND {DEADLINE} > :now AND \
              attribute_type({ATTRIBUTES}, :map) AND attribute_type({head}, :bytes)"
         ));
+        if kept == Kept::InTurn {
+            statement.and(&format!("attribute_not_exists({MOVED})"));
+        }
         statement
     }
 
     /// Extends a live session.
-    pub(super) fn touch(deadline: Timestamp, now: Timestamp) -> Self {
-        let mut statement = Self::over_the_living(now);
-        statement.move_deadline(Moves::Later, deadline, now);
+    pub(super) fn touch(deadline: Timestamp, now: Timestamp, kept: Kept) -> Self {
+        let mut statement = Self::over_the_living(now, kept);
+        statement.move_deadline(Moves::Later, deadline, now, kept);
         // What already lasts as long needs no write.
         statement.and(&format!("{DEADLINE} <> :deadline"));
         statement
@@ -120,18 +190,24 @@ impl Statement {
 
     /// Merges a write into a live session that nobody has to have read: S6, S7, S9 in one update. Nothing if that does
     /// not fit an expression, or cannot fit `max_bytes`.
-    pub(super) fn merge(write: &Write, moves: Moves, now: Timestamp, max_bytes: usize) -> Option<Self> {
+    pub(super) fn merge(
+        write: &Write,
+        moves: Moves,
+        now: Timestamp,
+        max_bytes: usize,
+        kept: Kept,
+    ) -> Option<Self> {
         let delta = &write.delta;
         if !is_expressible(delta) || frame::EMPTY_SIZE + added(delta) > max_bytes {
             return None;
         }
-        let mut statement = Self::over_the_living(now);
+        let mut statement = Self::over_the_living(now, kept);
         statement.push_stamp(write.stamp);
         if let On::Head(head) = write.on {
             statement.value(":head", bytes(head.as_bytes()));
             statement.and(&format!("{} = :head", STAMPS[0]));
         }
-        statement.move_deadline(moves, write.deadline.moment(), now);
+        statement.move_deadline(moves, write.deadline.moment(), now, kept);
         if delta.clears() {
             statement.value(":all", map(delta.sets()));
             statement.value(":room", count(frame::EMPTY_SIZE + added(delta)));
@@ -144,25 +220,33 @@ impl Statement {
 
     /// Pushes a stamp that is not there yet. All right-hand sides are read before anything is written.
     fn push_stamp(&mut self, stamp: Stamp) {
+        self.and(&format!("NOT :stamp IN ({})", STAMPS.join(", ")));
+        self.shift_stamps(stamp);
+    }
+
+    fn shift_stamps(&mut self, stamp: Stamp) {
         self.value(":stamp", bytes(stamp.as_bytes()));
         self.value(":one", number(1));
-        self.and(&format!("NOT :stamp IN ({})", STAMPS.join(", ")));
         for pair in STAMPS.windows(2).rev() {
             self.set(&format!("{} = {}", pair[1], pair[0]));
         }
         self.set(&format!("{} = :stamp, {WRITES} = {WRITES} + :one", STAMPS[0]));
     }
 
-    fn move_deadline(&mut self, moves: Moves, deadline: Timestamp, now: Timestamp) {
+    fn move_deadline(&mut self, moves: Moves, deadline: Timestamp, now: Timestamp, kept: Kept) {
         match moves {
             Moves::Later => self.and(&format!("{DEADLINE} <= :deadline")),
             Moves::Not => self.and(&format!("{DEADLINE} >= :deadline")),
             Moves::Exactly => {}
         }
         self.value(":deadline", moment(deadline));
-        if moves != Moves::Not {
+        if moves == Moves::Not {
+            return;
+        }
+        self.set(&format!("{DEADLINE} = :deadline"));
+        if kept == Kept::Alone {
             self.value(":remove", remove_after(deadline, now));
-            self.set(&format!("{DEADLINE} = :deadline, {REMOVE_AFTER} = :remove"));
+            self.set(&format!("{REMOVE_AFTER} = :remove"));
         }
     }
 
@@ -225,24 +309,25 @@ mod tests {
         }
         let mut large = write(delta.clone());
         large.on = On::Head(Stamp::from_bytes([2; 16]));
-        let statement = Statement::merge(&large, Moves::Later, at(1), 400_000).expect("it fits");
+        let statement =
+            Statement::merge(&large, Moves::Later, at(1), 400_000, Kept::InTurn).expect("it fits");
         assert!(statement.update.len() < 4096 && statement.condition.len() < 4096);
         let operators = statement.update.matches(['=', '+', ',']).count()
             + statement.condition.matches([' ', ',']).count();
         assert!(operators < 300, "{operators}");
         delta.remove("one more");
-        assert!(Statement::merge(&write(delta), Moves::Later, at(1), 400_000).is_none());
+        assert!(Statement::merge(&write(delta), Moves::Later, at(1), 400_000, Kept::InTurn).is_none());
     }
 
     #[test]
     fn what_cannot_fit_is_not_sent() {
         let mut delta = Delta::default();
         delta.set("a", vec![0; 1000]);
-        assert!(Statement::merge(&write(delta.clone()), Moves::Later, at(1), 900).is_none());
-        assert!(Statement::merge(&write(delta), Moves::Later, at(1), 1300).is_some());
+        assert!(Statement::merge(&write(delta.clone()), Moves::Later, at(1), 900, Kept::InTurn).is_none());
+        assert!(Statement::merge(&write(delta), Moves::Later, at(1), 1300, Kept::InTurn).is_some());
         let mut long = Delta::default();
         long.remove("n".repeat(300));
-        assert!(Statement::merge(&write(long), Moves::Later, at(1), 1300).is_none());
+        assert!(Statement::merge(&write(long), Moves::Later, at(1), 1300, Kept::InTurn).is_none());
     }
 
     #[test]
@@ -251,7 +336,8 @@ mod tests {
         assert_eq!(Moves::of(Deadline::AtLeast(at(5)), Some(at(5))), Moves::Later);
         assert_eq!(Moves::of(Deadline::AtLeast(at(5)), Some(at(6))), Moves::Not);
         assert_eq!(Moves::of(Deadline::Exactly(at(5)), Some(at(6))), Moves::Exactly);
-        let statement = Statement::merge(&write(Delta::default()), Moves::Not, at(1), 900).expect("it fits");
+        let statement = Statement::merge(&write(Delta::default()), Moves::Not, at(1), 900, Kept::InTurn)
+            .expect("it fits");
         assert!(!statement.update.contains(":deadline"), "{}", statement.update);
         assert!(statement.condition.contains("e >= :deadline"), "{}", statement.condition);
     }

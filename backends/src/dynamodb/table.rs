@@ -26,10 +26,21 @@ pub(super) struct Table {
     meter: Arc<Meter>,
 }
 
+/// What the answer to an update says of the item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Replaced {
+    /// Nothing.
+    Nothing,
+    /// What the changed attributes were.
+    Old,
+    /// All of it as it is now.
+    Whole,
+}
+
 /// The answer to a conditional change.
 #[derive(Debug)]
 pub(super) enum Answer {
-    /// Done; with what the change replaced, if that was asked for.
+    /// Done; with what was asked for of the item.
     Done(Option<Item>),
     /// The condition did not hold; with what is there, if the server says so.
     Refused(Option<Item>),
@@ -69,7 +80,8 @@ impl Table {
             .table_name(&self.name)
             .set_item(Some(item))
             .condition_expression(statement.condition)
-            .set_expression_attribute_values(Some(statement.values))
+            .set_expression_attribute_names(Some(statement.names).filter(|names| !names.is_empty()))
+            .set_expression_attribute_values(Some(statement.values).filter(|values| !values.is_empty()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         match Box::pin(request.send()).await {
@@ -96,13 +108,12 @@ impl Table {
         }
     }
 
-    /// Makes the statement's change, if its condition holds. With `replaced`, the answer says what the changed
-    /// attributes were.
+    /// Makes the statement's change, if its condition holds.
     pub(super) async fn update(
         &self,
         key: &str,
         statement: Statement,
-        replaced: bool,
+        replaced: Replaced,
     ) -> Result<Answer, Failure> {
         let names = Some(statement.names).filter(|names| !names.is_empty());
         let request = self
@@ -114,7 +125,11 @@ impl Table {
             .condition_expression(statement.condition)
             .set_expression_attribute_names(names)
             .set_expression_attribute_values(Some(statement.values))
-            .return_values(if replaced { ReturnValue::UpdatedOld } else { ReturnValue::None })
+            .return_values(match replaced {
+                Replaced::Nothing => ReturnValue::None,
+                Replaced::Old => ReturnValue::UpdatedOld,
+                Replaced::Whole => ReturnValue::AllNew,
+            })
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         match Box::pin(request.send()).await {
