@@ -56,6 +56,15 @@ pub trait Harness: Send + Sync + 'static {
         let _ = servers;
         None
     }
+
+    /// A set of servers of its own that choose among themselves which of them takes writes, and stores on all of it,
+    /// where there is such a thing. The cases make them choose another one.
+    ///
+    /// Its stores have to wait for an answer for longer than the servers need to choose, 15 s where they need two: the
+    /// cases demand that no error tells of it.
+    async fn private_set(&self) -> Option<Result<PrivateSet, String>> {
+        None
+    }
 }
 
 /// A server that one case has for itself.
@@ -171,6 +180,47 @@ pub trait Cluster: Send + Sync + 'static {
     /// Opens a plain store on one server, past everything that knows of copies: the suite looks at one copy through
     /// it, and removes one.
     async fn copy(&self, server: usize, node: Node) -> Result<Arc<dyn SessionStore>, Error>;
+}
+
+/// A set of servers that one case has for itself.
+pub struct PrivateSet {
+    /// Makes handles on it.
+    pub harness: Arc<dyn Harness>,
+    /// Controls it.
+    pub control: Arc<dyn SetControl>,
+}
+
+impl fmt::Debug for PrivateSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PrivateSet({})", self.harness.name())
+    }
+}
+
+/// Control over servers that choose among themselves which of them, the primary, takes writes; the others, the replicas,
+/// copy from it.
+///
+/// What was done is undone by [`restore`](Self::restore), whatever it was.
+#[async_trait]
+pub trait SetControl: Send + Sync + 'static {
+    /// The primary hands over in good order; returns when another server takes writes.
+    async fn step_down(&self) -> Result<(), String>;
+    /// `SIGKILL` for the primary; returns when its process is gone.
+    async fn kill_primary(&self) -> Result<(), String>;
+    /// `SIGSTOP` for the primary: connections are accepted by the kernel, nothing answers.
+    async fn pause_primary(&self) -> Result<(), String>;
+    /// Returns when a server that can be reached takes writes.
+    async fn elected(&self) -> Result<(), String>;
+    /// `SIGCONT` for every server that is paused; returns at once.
+    async fn resume(&self) -> Result<(), String>;
+    /// Makes one replica lag from now on: it answers, but has nothing of what is written from now on. The others have,
+    /// and they are a majority.
+    async fn hold_a_replica(&self) -> Result<(), String>;
+    /// Makes every replica lag from now on: what is written from now on, the primary alone has.
+    async fn hold_replicas(&self) -> Result<(), String>;
+    /// Lets them copy again; returns at once.
+    async fn release_replicas(&self) -> Result<(), String>;
+    /// Everybody is back, running and released; returns when one of them takes writes and the others have all that it has.
+    async fn restore(&self) -> Result<(), String>;
 }
 
 /// Control over a server process.

@@ -25,8 +25,8 @@ mod trial;
 
 pub use case::{Applies, Case, Ending, Running, Scope, Verdict};
 pub use harness::{
-    Cluster, ClusterServer, Copies, Harness, Node, Noticed, PrivateCluster, PrivateServer, Raw, Seat, Seated,
-    ServerControl,
+    Cluster, ClusterServer, Copies, Harness, Node, Noticed, PrivateCluster, PrivateServer, PrivateSet, Raw,
+    Seat, Seated, ServerControl, SetControl,
 };
 pub use libtest::{SEED_VARIABLE, case_name, fresh_seed, main, main_of, parse_seed};
 pub use memory::MemoryHarness;

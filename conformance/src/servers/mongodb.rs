@@ -1,6 +1,7 @@
 //! MongoDB: a server by itself, one as a replica set of its own, or a set of several.
 
 mod bson;
+mod control;
 mod set;
 mod talk;
 #[cfg(test)]

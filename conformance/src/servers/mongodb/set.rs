@@ -29,8 +29,9 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 /// So many times in an election time-out members ask each other whether they are there.
 const HEARTBEATS: u128 = 5;
 
-/// Holds back what a secondary has fetched and not yet made visible.
-const HOLD: &str = "rsSyncApplyStop";
+/// Keeps a secondary from fetching. What it had fetched already would still be applied if it was elected: then a write
+/// that the primary alone acknowledged would outlive the primary by luck.
+const HOLD: &str = "stopReplProducer";
 
 /// A replica set on ports of 127.0.0.1. Dropping it kills its members and removes what they stored.
 ///
@@ -68,7 +69,9 @@ pub(super) fn configuration(ports: &[u16], election_timeout: Option<Duration>) -
     let settings = Document::default()
         .with("electionTimeoutMillis", millis(timeout.as_millis()))
         .with("heartbeatIntervalMillis", millis((timeout.as_millis() / HEARTBEATS).max(1)))
-        .with("heartbeatTimeoutSecs", millis(u128::from(timeout.as_secs()).max(1)));
+        .with("heartbeatTimeoutSecs", millis(u128::from(timeout.as_secs()).max(1)))
+        // Everybody copies from the primary, so that a member that is held holds back nobody else.
+        .with("chainingAllowed", false);
     configuration.with("settings", settings)
 }
 
@@ -193,11 +196,14 @@ impl MongodbSet {
             }
         };
         let none = || "step down: no other member took over".to_owned();
-        within(SETTLED_WITHIN, handed_over).await.ok_or_else(none)
+        let primary = within(SETTLED_WITHIN, handed_over).await.ok_or_else(none)?;
+        // It may be elected again, so that a test can go round.
+        self.ask(former, Document::default().with("replSetFreeze", 0)).await?;
+        Ok(primary)
     }
 
-    /// Makes a secondary lag from now on: it answers, and what the primary writes does not become visible on it. Nor
-    /// does it count for a majority.
+    /// Makes a secondary lag from now on: it answers, and fetches nothing of what the primary writes. Nor does it count
+    /// for a majority.
     ///
     /// # Errors
     ///
@@ -210,7 +216,7 @@ impl MongodbSet {
         }
         let hold = Document::default().with("configureFailPoint", HOLD).with("mode", "alwaysOn");
         let times = self.ask(member, hold).await?.number("count").unwrap_or(0);
-        // What it is applying just now it still makes visible.
+        // What it is fetching just now it still makes visible.
         let held = Document::default()
             .with("waitForFailPoint", HOLD)
             .with("timesEntered", times + 1)
