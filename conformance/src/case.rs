@@ -57,6 +57,8 @@ pub struct Scope {
     pub copies: Copies,
     /// Whether the harness can start clusters of private servers.
     pub clusters: bool,
+    /// Whether the harness can start sets of servers that choose their primary.
+    pub sets: bool,
 }
 
 /// Whether a case applies.

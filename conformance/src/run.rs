@@ -27,7 +27,7 @@ pub fn case_seed(master: u64, case_id: &str) -> u64 {
 
 /// Finds out what is examined: what the store claims and what the harness can do.
 ///
-/// Opens one handle, and asks for a private server and for a private cluster once.
+/// Opens one handle, and asks for a private server, a private cluster and a private set once.
 pub async fn scope_of(harness: &Arc<dyn Harness>) -> Result<Scope, Ending> {
     let harness = Arc::clone(harness);
     guarded(CASE_LIMIT, async move {
@@ -46,6 +46,7 @@ pub async fn scope_of(harness: &Arc<dyn Harness>) -> Result<Scope, Ending> {
             servers: harness.private_server().await.is_some(),
             copies: harness.copies(),
             clusters: harness.private_cluster(harness.copies().count).await.is_some(),
+            sets: harness.private_set().await.is_some(),
         })
     })
     .await

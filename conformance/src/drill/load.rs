@@ -28,9 +28,24 @@ const BREATH: Duration = Duration::from_millis(2);
 /// How much is acknowledged before a load counts as begun.
 const BEGUN: usize = 30;
 
+/// How long an operation may take on a store that waits until its servers have chosen a primary.
+const LONG_PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a load does, and what it puts up with.
+#[derive(Clone, Copy)]
+struct Terms {
+    touches: bool,
+    /// Whether a server that is away may be the reason of an error.
+    errors: bool,
+    patience: Duration,
+}
+
+const USUAL: Terms = Terms { touches: true, errors: true, patience: PATIENCE };
+
 /// A running load. Dropping it stops it.
 pub(crate) struct Load {
     ledger: Arc<Ledger>,
+    terms: Terms,
     stop: watch::Sender<bool>,
     clients: JoinSet<()>,
 }
@@ -43,32 +58,38 @@ impl Load {
 
     /// As [`start`](Self::start), writing to a ledger that is there already.
     pub(crate) async fn start_on(drill: &Drill, ledger: Arc<Ledger>) -> Result<Self, Ending> {
-        Self::begin(drill, ledger, true).await
+        Self::begin(&drill.subjects(), ledger, USUAL).await
     }
 
     /// As [`start_on`](Self::start_on) without touches. They leave no mark by which a writer could learn of them, so that
     /// nodes which write the copies in different orders, because they are configured with different servers, may undo
     /// one: the session then ends as early as if nobody had extended it.
     pub(crate) async fn start_untouched(drill: &Drill, ledger: Arc<Ledger>) -> Result<Self, Ending> {
-        Self::begin(drill, ledger, false).await
+        Self::begin(&drill.subjects(), ledger, Terms { touches: false, ..USUAL }).await
     }
 
-    async fn begin(drill: &Drill, ledger: Arc<Ledger>, touches: bool) -> Result<Self, Ending> {
+    /// As [`start`](Self::start), on these nodes; any error that reaches a client breaks a promise.
+    pub(crate) async fn without_error(nodes: &[Subject]) -> Result<Self, Ending> {
+        let terms = Terms { errors: false, patience: LONG_PATIENCE, ..USUAL };
+        Self::begin(nodes, Arc::default(), terms).await
+    }
+
+    async fn begin(nodes: &[Subject], ledger: Arc<Ledger>, terms: Terms) -> Result<Self, Ending> {
         let (stop, stopped) = watch::channel(false);
         let slots = Arc::new(Slots(Mutex::new([None; SESSIONS])));
         let mut clients = JoinSet::new();
-        for number in 0..CLIENTS * drill.nodes.len() {
+        for (number, node) in nodes.iter().cycle().take(CLIENTS * nodes.len()).enumerate() {
             let client = Client {
-                subject: drill.nodes[number % drill.nodes.len()].subject.clone(),
+                subject: node.clone(),
                 ledger: Arc::clone(&ledger),
                 slots: Arc::clone(&slots),
-                random: Random::new(drill.trial.seed().wrapping_add(number as u64)),
+                random: Random::new(node.trial().seed().wrapping_add(number as u64)),
                 next: (number as u64) << 32,
-                touches,
+                terms,
             };
             clients.spawn(client.run(stopped.clone()));
         }
-        let load = Self { ledger, stop, clients };
+        let load = Self { ledger, terms, stop, clients };
         load.presses_on(BEGUN).await?;
         Ok(load)
     }
@@ -77,15 +98,16 @@ impl Load {
     pub(crate) async fn goes_on(&self, more: usize) -> Result<(), Ending> {
         let wanted = self.ledger.progress().acknowledged + more;
         let reached = self.ledger.until(|now| now.acknowledged >= wanted || now.findings > 0);
-        let reached = within(PATIENCE, reached).await;
+        let reached = within(self.terms.patience, reached).await;
         self.ledger.sound()?;
-        reached.ok_or_else(standstill)
+        reached.ok_or_else(|| self.standstill())
     }
 
     /// Waits until so much more has been acknowledged, whatever else was found.
     pub(crate) async fn presses_on(&self, more: usize) -> Result<(), Ending> {
         let wanted = self.ledger.progress().acknowledged + more;
-        within(PATIENCE, self.ledger.until(|now| now.acknowledged >= wanted)).await.ok_or_else(standstill)
+        let reached = within(self.terms.patience, self.ledger.until(|now| now.acknowledged >= wanted));
+        reached.await.ok_or_else(|| self.standstill())
     }
 
     /// Lets a fault strike. Where writes are answered before every copy is written, the newest are missing wherever the
@@ -127,16 +149,16 @@ impl Load {
     pub(crate) async fn end(mut self) -> Result<Arc<Ledger>, Ending> {
         self.stop.send_replace(true);
         let ended = async { while self.clients.join_next().await.is_some() {} };
-        if within(PATIENCE, ended).await.is_none() {
+        if within(self.terms.patience, ended).await.is_none() {
             return Err(Ending::Failed("operations of the load have not ended in time".into()));
         }
         Ok(Arc::clone(&self.ledger))
     }
-}
 
-fn standstill() -> Ending {
-    let limit = PATIENCE.as_secs();
-    Ending::Failed(format!("the service stands still: hardly anything was acknowledged within {limit} s"))
+    fn standstill(&self) -> Ending {
+        let limit = self.terms.patience.as_secs();
+        Ending::Failed(format!("the service stands still: hardly anything was acknowledged within {limit} s"))
+    }
 }
 
 impl Ledger {
@@ -172,7 +194,7 @@ struct Client {
     random: Random,
     /// Numbers that no other client has.
     next: u64,
-    touches: bool,
+    terms: Terms,
 }
 
 impl Client {
@@ -216,7 +238,7 @@ impl Client {
         match self.random.below(10) {
             0..=3 => self.merge(&key, session).await,
             4..=6 => self.append(&key, session).await,
-            7 if self.touches => self.touch(&key, session).await,
+            7 if self.terms.touches => self.touch(&key, session).await,
             _ => {
                 self.read(&key, session).await;
             }
@@ -353,7 +375,9 @@ impl Client {
 
     async fn failed(&self, error: &Error) {
         self.ledger.fail();
-        if error.kind() != ErrorKind::Unavailable {
+        if !self.terms.errors {
+            self.ledger.complain(Kind::Strange, format!("an error came out: {error}"));
+        } else if error.kind() != ErrorKind::Unavailable {
             let told = format!("a server was away, and the store answered: {error}");
             self.ledger.complain(Kind::Strange, told);
         }

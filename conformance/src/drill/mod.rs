@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use holdover_api::{Clock, SessionStore, SessionStoreExt, pause, within};
 
-pub(crate) use audit::{audit, findings, settle};
+pub(crate) use audit::{audit, audit_above, findings, settle};
 pub(crate) use ledger::{Fate, Finding, Kind, Ledger, Session};
 pub(crate) use load::Load;
 pub(crate) use nodes::AppNode;
@@ -22,7 +22,7 @@ pub(crate) use nodes::AppNode;
 use crate::case::Ending;
 use crate::harness::{Copies, Node, Noticed, PrivateCluster};
 use crate::proxy::Break;
-use crate::trial::Trial;
+use crate::trial::{Subject, Trial};
 
 /// Within this time everything that was asked for has to happen: far more than is needed, for a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
@@ -89,6 +89,11 @@ impl Drill {
     pub(crate) async fn deploy(&mut self, node: usize, members: &[usize]) -> Result<(), Ending> {
         self.nodes[node] = AppNode::open(&self.trial, &self.clock, &self.cluster, members).await?;
         Ok(())
+    }
+
+    /// The stores of all nodes.
+    pub(crate) fn subjects(&self) -> Vec<Subject> {
+        self.nodes.iter().map(|node| node.subject.clone()).collect()
     }
 
     /// The plain store on each server.

@@ -11,6 +11,7 @@ mod copies;
 mod down;
 mod durable;
 mod effect;
+mod elections;
 mod heal;
 mod lost;
 mod nodes;
@@ -24,12 +25,17 @@ use crate::case::Case;
 
 /// The cases of this suite.
 pub(super) fn cases() -> Vec<Case> {
-    [away(), unanswered(), network(), late(), beyond(), cluster::cases()].concat()
+    [away(), unanswered(), network(), late(), beyond(), cluster::cases(), elections::cases()].concat()
 }
 
 /// Those of them that only a store with copies on several servers can be asked.
 pub(super) fn on_copies() -> Vec<Case> {
     cluster::cases()
+}
+
+/// Those that only a store on servers that choose their primary can be asked.
+pub(super) fn on_sets() -> Vec<Case> {
+    elections::cases()
 }
 
 /// The server cannot be reached, or dies.

@@ -24,3 +24,9 @@ pub fn all() -> Vec<Case> {
 pub fn on_copies() -> Vec<Case> {
     fail::on_copies()
 }
+
+/// The cases that only a store on servers that choose their primary among themselves can be asked. Those that show that
+/// each of these can fail are where such stores are (`backends/tests/mongodb_broken`).
+pub fn on_sets() -> Vec<Case> {
+    fail::on_sets()
+}
