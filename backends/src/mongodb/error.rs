@@ -161,8 +161,9 @@ fn row(error: &DriverError) -> Row {
             ErrorKind::Misconfigured,
             "the client library refuses the url; the readme of this store lists its parameters",
         ),
+        // Also on a connection that was waiting for an answer, when the driver's watch finds the server silent.
         Cause::ConnectionPoolCleared { .. } => {
-            refused(ErrorKind::Unavailable, "the connections to the server were given up; is it running?")
+            unclear(ErrorKind::Unavailable, "the connections to the server were given up; is it running?")
         }
         Cause::Io(cause) if cause.kind() == io::ErrorKind::TimedOut => LATE,
         Cause::Io(_) => unclear(
