@@ -33,8 +33,9 @@ pub(crate) async fn connect(
     let options = config.options().await?;
     let concern = options.write_concern.clone().unwrap_or_default();
     let place = Place::new(&config, options)?;
-    let effort = Effort { place: &place, operation: Operation::Connect, patience: config.prepare_timeout() };
-    let deployment = effort.make(|reached| prepare::prepare(reached, config.create)).await?;
+    let patience = config.prepare_timeout();
+    let effort = Effort { place: &place, operation: Operation::Connect, patience };
+    let deployment = effort.make(|reached| prepare::prepare(reached, config.create, patience)).await?;
     let survives = config::survives(deployment, &concern);
     Ok(Arc::new(Mongodb::new(place, clock, config.max_bytes, config.response_timeout, survives)))
 }

@@ -32,7 +32,13 @@ pub(super) enum Deployment {
 }
 
 /// Checks the servers and the index, which is made if it is not there and `create` says so. Never changes one.
-pub(super) async fn prepare(reached: Arc<Reached>, create: bool) -> Result<Option<Deployment>, Failure> {
+///
+/// `patience` is for a majority to have the index, which may take longer than any other write.
+pub(super) async fn prepare(
+    reached: Arc<Reached>,
+    create: bool,
+    patience: Duration,
+) -> Result<Option<Deployment>, Failure> {
     let hello = reached.hello().await?;
     if hello.get_i32("maxWireVersion").is_ok_and(|version| version < OLDEST_WIRE_VERSION) {
         return Err(unfit("the server is older than mongodb 4.4; upgrade it"));
@@ -42,7 +48,9 @@ pub(super) async fn prepare(reached: Arc<Reached>, create: bool) -> Result<Optio
         None => false,
     };
     if !has_index && create {
-        reached.primary().create_index(wanted()).await?;
+        let mut concern = reached.primary().write_concern().cloned().unwrap_or_default();
+        concern.w_timeout = Some(patience);
+        reached.primary().create_index(wanted()).write_concern(concern).await?;
     } else if !has_index {
         return Err(unfit(&format!(
             "the collection has no ttl index and create is false; run createIndex({{e: 1}}, {{name: \"{INDEX}\", \

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use holdover_api::ErrorKind;
-use holdover_conformance::servers::{self, Server};
+use holdover_api::{ErrorKind, within};
+use holdover_conformance::SetControl;
+use holdover_conformance::servers::{self, MongodbSet, Server};
 use mongodb::IndexModel;
 use mongodb::bson::{Document, doc};
 use mongodb::options::IndexOptions;
@@ -79,4 +80,19 @@ async fn an_index_with_other_options_is_named_and_stays() {
         documents.drop_index(name).await.unwrap();
     }
     open(server.url()).await;
+}
+
+/// Longer than an operation on sessions may take by the URL.
+const A_WHILE: Duration = Duration::from_millis(1500);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_may_take_a_majority_longer_than_an_operation_does() {
+    let set = MongodbSet::start(&servers::mongodb(), 3, Duration::from_secs(10)).await.unwrap();
+    set.hold_replicas().await.unwrap();
+    let url = format!("{}&response_timeout=1s&connect_timeout=10s", set.url());
+    let mut connecting = tokio::spawn(async move { holdover_backends::connect(&url).await });
+    let early = within(A_WHILE, &mut connecting).await;
+    assert!(early.is_none(), "no majority has the index yet: {early:?}");
+    set.release_replicas().await.unwrap();
+    connecting.await.unwrap().unwrap();
 }
