@@ -32,6 +32,11 @@ pub(super) async fn no_older_than_asked_for(trial: Trial) -> Result<(), Ending> 
     for _ in 0..ROUNDS {
         for node in &set.nodes {
             behind += usize::from(!holds(node, &key, first, write.stamp).await?);
+            let latest = node.load_live(&key).await?;
+            require!(
+                latest.record.lineage.contains(write.stamp),
+                "the latest was read from a replica that lags (S2)"
+            );
             require!(
                 holds(node, &key, write.stamp, write.stamp).await?,
                 "a reader of a known write was answered from a replica that lacks it (S3)"
@@ -39,11 +44,6 @@ pub(super) async fn no_older_than_asked_for(trial: Trial) -> Result<(), Ending> 
             require!(
                 holds(node, &key, trial.stamp(), write.stamp).await?,
                 "a reader of a write that no copy has was answered an older record than the latest (S3)"
-            );
-            let latest = node.load_live(&key).await?;
-            require!(
-                latest.record.lineage.contains(write.stamp),
-                "the latest was read from a replica that lags (S2)"
             );
             holds(node, &unheard_of, own, own).await?;
         }
