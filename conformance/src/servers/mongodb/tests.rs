@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use super::bson::{Document, Value};
 use super::{MongodbSet, NAME, mongodb, mongodb_set_of_one, mongodb_sweep, talk};
-use crate::harness::ServerControl;
+use crate::harness::{ServerControl, SetControl};
 use crate::servers::{Recipe, Server};
 
 const BRIEFLY: Duration = Duration::from_millis(200);
@@ -221,4 +221,21 @@ async fn a_set_that_is_killed_whole_comes_back_with_everything() {
     set.restart().await.unwrap();
     let primary = set.primary().await.unwrap();
     assert_eq!(count(set.members()[primary].address()).await, 1);
+}
+
+#[tokio::test]
+async fn an_election_forgets_what_the_primary_alone_had_and_the_set_is_restored_whatever_befell_it() {
+    let set = nervous_set().await;
+    let former = set.primary().await.unwrap();
+    write(set.members()[former].address(), 3).await;
+    set.hold_replicas().await.unwrap();
+    write(set.members()[former].address(), 1).await;
+    set.kill_primary().await.unwrap();
+    set.release_replicas().await.unwrap();
+    set.elected().await.unwrap();
+    set.pause_primary().await.unwrap();
+    set.restore().await.unwrap();
+    for member in set.members() {
+        assert_eq!(count(member.address()).await, 1);
+    }
 }
