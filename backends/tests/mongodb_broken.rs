@@ -39,7 +39,7 @@ struct Broken {
     killed_by: &'static [&'static str],
 }
 
-const ALL: [Broken; 6] = [
+const ALL: [Broken; 7] = [
     Broken {
         id: "alone",
         defect: "what the primary alone has is acknowledged",
@@ -73,7 +73,14 @@ const ALL: [Broken; 6] = [
         defect: "the latest is whatever copy has what this node has seen itself",
         parameters: PATIENT,
         habit: Some(Habit::OwnWrites),
-        killed_by: &["FAIL-63", "FAIL-64"],
+        killed_by: &["FAIL-64"],
+    },
+    Broken {
+        id: "faithful",
+        defect: "it reads from a former primary that has woken up and does not know yet",
+        parameters: PATIENT,
+        habit: Some(Habit::Faithful),
+        killed_by: &["FAIL-63"],
     },
     Broken {
         id: "trusts",
@@ -83,6 +90,19 @@ const ALL: [Broken; 6] = [
         killed_by: &["FAIL-65"],
     },
 ];
+
+impl Broken {
+    fn harness(&self) -> OnSet {
+        let Self { parameters, habit, .. } = *self;
+        OnSet {
+            url: String::new(),
+            url_of_primary: String::new(),
+            parameters,
+            habit,
+            knowledge: Arc::default(),
+        }
+    }
+}
 
 impl fmt::Debug for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -112,15 +132,21 @@ const CLAIMED: Scope = Scope {
 /// Opens stores on a set, once there is one.
 struct OnSet {
     url: String,
+    /// The URL of the server that is the primary before anything happens.
+    url_of_primary: String,
     parameters: &'static str,
     habit: Option<Habit>,
     knowledge: Arc<Knowledge>,
 }
 
 impl OnSet {
-    fn of(broken: &Broken, url: String) -> Self {
-        let Broken { parameters, habit, .. } = *broken;
-        Self { url, parameters, habit, knowledge: Arc::default() }
+    async fn start(&self) -> Result<PrivateSet, String> {
+        let set = MongodbSet::start(&servers::mongodb(), MEMBERS, MongodbSet::ELECTION_TIMEOUT).await;
+        let set = set.map_err(|error| error.to_string())?;
+        let url_of_primary = set.url_of(set.primary().await?);
+        let Self { parameters, habit, .. } = *self;
+        let harness = Self { url: set.url(), url_of_primary, parameters, habit, knowledge: Arc::default() };
+        Ok(PrivateSet { harness: Arc::new(harness), control: Arc::new(set) })
     }
 }
 
@@ -137,17 +163,19 @@ impl Harness for OnSet {
         );
         match self.habit {
             None => holdover_backends::connect_with_clock(&url, node.clock).await,
-            Some(habit) => twisted(habit, &url, node.clock, &self.knowledge).await,
+            Some(habit) => {
+                // So patient that its driver does not give the frozen server up.
+                let url_of_old = format!(
+                    "{}&collection={}&{}&connect_timeout=30s",
+                    self.url_of_primary, node.place, self.parameters
+                );
+                twisted(habit, &url, &url_of_old, node.clock, &self.knowledge).await
+            }
         }
     }
 
     async fn private_set(&self) -> Option<Result<PrivateSet, String>> {
-        let set = MongodbSet::start(&servers::mongodb(), MEMBERS, MongodbSet::ELECTION_TIMEOUT).await;
-        Some(set.map_err(|error| error.to_string()).map(|set| {
-            let Self { parameters, habit, .. } = *self;
-            let harness = Arc::new(Self { url: set.url(), parameters, habit, knowledge: Arc::default() });
-            PrivateSet { harness, control: Arc::new(set) }
-        }))
+        Some(self.start().await)
     }
 }
 
@@ -161,7 +189,7 @@ async fn every_broken_store_is_caught_by_the_cases_made_for_it() {
             let places = Arc::clone(&places);
             running.spawn(async move {
                 let _place = places.acquire().await;
-                let harness: Arc<dyn Harness> = Arc::new(OnSet::of(broken, String::new()));
+                let harness: Arc<dyn Harness> = Arc::new(broken.harness());
                 let verdict = run_case_in(&harness, &CLAIMED, &case, seed, CASE_LIMIT).await;
                 let told = format!("{broken:?}: {} {}", case.id, verdict.word());
                 println!("{told}: {}", verdict.reason().unwrap_or_default());

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use holdover_api::{
     Capabilities, Clock, Error, ErrorKind, Freshness, InstallAnswer, Loaded, ManualClock, SaveAnswer,
-    SessionKey, SessionStore, Stamp, Standing, Stored, Timestamp, Write,
+    SessionKey, SessionStore, Stamp, Standing, Stored, Timestamp, Write, within,
 };
 
 /// What is done besides, or instead.
@@ -21,6 +22,8 @@ pub(crate) enum Habit {
     OwnWrites,
     /// Believes a copy nearby that a session is over.
     Trusts,
+    /// Reads from the server that was the primary when it was opened, as long as that answers.
+    Faithful,
 }
 
 /// Which write of each session all nodes together have seen first.
@@ -41,11 +44,14 @@ impl Knowledge {
     }
 }
 
+/// For how long a server is asked that does not answer any more.
+const FAITH: Duration = Duration::from_millis(200);
+
 #[derive(Debug)]
 struct Twisted {
     inner: Arc<dyn SessionStore>,
-    /// The same store at the time when it was opened: to it nothing is over.
-    asleep: Arc<dyn SessionStore>,
+    /// The same store, but of the time when it was opened: to it nothing is over, and that server is the primary.
+    of_old: Arc<dyn SessionStore>,
     clock: Arc<dyn Clock>,
     habit: Habit,
     births: Arc<Knowledge>,
@@ -56,14 +62,17 @@ struct Twisted {
 pub(crate) async fn twisted(
     habit: Habit,
     url: &str,
+    url_of_old: &str,
     clock: Arc<dyn Clock>,
     births: &Arc<Knowledge>,
 ) -> Result<Arc<dyn SessionStore>, Error> {
     let inner = holdover_backends::connect_with_clock(url, Arc::clone(&clock)).await?;
-    let still = Arc::new(ManualClock::at(clock.now()));
-    let asleep = holdover_backends::connect_with_clock(url, still).await?;
+    let of_old = match habit {
+        Habit::Faithful => holdover_backends::connect_with_clock(url_of_old, Arc::clone(&clock)).await?,
+        _ => holdover_backends::connect_with_clock(url, Arc::new(ManualClock::at(clock.now()))).await?,
+    };
     let (births, seen) = (Arc::clone(births), Knowledge::default());
-    Ok(Arc::new(Twisted { inner, asleep, clock, habit, births, seen }))
+    Ok(Arc::new(Twisted { inner, of_old, clock, habit, births, seen }))
 }
 
 impl Twisted {
@@ -82,7 +91,7 @@ impl Twisted {
         let Some(birth) = self.births.get(key) else {
             return Ok(false);
         };
-        let copy = self.asleep.load(key, Freshness::AtLeast(birth)).await?;
+        let copy = self.of_old.load(key, Freshness::AtLeast(birth)).await?;
         Ok(copy.is_some_and(|copy| !copy.record.is_live(self.clock.now())))
     }
 }
@@ -109,6 +118,11 @@ impl SessionStore for Twisted {
     }
 
     async fn load(&self, key: &SessionKey, freshness: Freshness) -> Result<Option<Loaded>, Error> {
+        if self.habit == Habit::Faithful
+            && let Some(Ok(loaded)) = within(FAITH, self.of_old.load(key, freshness)).await
+        {
+            return Ok(loaded);
+        }
         let asks_a_copy = matches!(freshness, Freshness::AtLeast(_)) && self.habit == Habit::Trusts;
         if asks_a_copy && self.is_over_nearby(key).await? {
             return Ok(None);
