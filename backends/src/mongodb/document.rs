@@ -8,6 +8,7 @@
 //! | `w` | how many writes it has seen |
 //! | `c` | when it was created; not there in a tombstone |
 //! | `e` | the deadline, which the TTL index is on |
+//! | `s` | how large the record is at most, in bytes of its frame; not there in a tombstone |
 //! | `t` | `true`: a tombstone |
 //!
 //! A field `v` is reserved: a document that has one was written by a later layout.
@@ -15,7 +16,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use holdover_api::{Attributes, Lineage, Record, SessionKey, Stamp, Stored, Timestamp, Tombstone};
+use holdover_api::{Attributes, Lineage, Record, SessionKey, Stamp, Stored, Timestamp, Tombstone, frame};
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, DateTime, Document, RawBsonRef, RawDocument, RawDocumentBuf, doc};
 
@@ -110,6 +111,7 @@ pub(super) fn encode(key: &SessionKey, stored: &Stored) -> Document {
             "w": writes,
             "c": moment(record.created),
             "e": moment(record.deadline),
+            "s": i64::try_from(frame::size(record)).unwrap_or(i64::MAX),
         },
         Stored::Tombstone(tombstone) => doc! {
             "_id": id(key),

@@ -53,6 +53,7 @@ fn the_layout_of_a_record_stays() {
         "w": 2_i64,
         "c": DateTime::from_millis(1_700_000_000_000),
         "e": DateTime::from_millis(1_700_000_600_000),
+        "s": 201_i64,
     };
     assert_eq!(document, expected);
 }

@@ -7,15 +7,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use holdover_api::{
     Capabilities, CheapReads, Clock, Error, Expiry, Freshness, InstallAnswer, InstallVerdict, Loaded, On,
-    Operation, Record, SaveAnswer, SessionKey, SessionStore, Stamp, Standing, Stored, Survives, Timestamp,
-    Verdict, Write, Writes, frame, judge, judge_install, judge_touch,
+    Operation, Record, SaveAnswer, SessionKey, SessionStore, Standing, Stored, Survives, Timestamp, Verdict,
+    Write, Writes, frame, judge, judge_install, judge_touch,
 };
+
+use mongodb::bson::Document;
 
 use super::NAME;
 use super::effort::Effort;
 use super::error::Failure;
 use super::place::{Place, Reached};
-use super::write::{self, Fit};
+use super::write::{self, Fit, Size};
 
 /// How late the server removes what has expired: its monitor looks once a minute, and takes its time where much has
 /// expired at once. Reads never see it, whatever the server does.
@@ -69,11 +71,16 @@ impl Mongodb {
             }
             Verdict::Gone => Ok(Some(SaveAnswer::Gone)),
             Verdict::Apply { record, previous } => {
-                if frame::size(&record) > self.max_bytes {
+                let size = frame::size(&record);
+                if size > self.max_bytes {
                     return Err(Failure::TooLarge(self.max_bytes));
                 }
                 match previous {
-                    Some(head) => self.write_over(&reached, key, write, Some(head), None).await,
+                    // On this record and no other, its size is known.
+                    Some(head) => {
+                        let filter = write::precondition(key, write, Some(head), now);
+                        change(&reached, filter, write, Size::Is(size)).await
+                    }
                     None => Ok(None),
                 }
             }
@@ -96,34 +103,22 @@ impl Mongodb {
         Ok(is_done.then_some(SaveAnswer::Saved { previous: None }))
     }
 
+    /// Changes a live record without a look at it, if that cannot bring it over the limit.
     async fn merge(
         &self,
         reached: &Reached,
         key: &SessionKey,
         write: &Write,
     ) -> Result<Option<SaveAnswer>, Failure> {
+        let mut filter = write::precondition(key, write, None, self.clock.now());
         match write::fit(write, self.max_bytes) {
-            Fit::Surely => self.write_over(reached, key, write, None, None).await,
-            Fit::Below(limit) => self.write_over(reached, key, write, None, Some(limit)).await,
+            Fit::Surely(size) => change(reached, filter, write, size).await,
+            Fit::Below(bound, size) => {
+                filter.extend(write::of_size(bound));
+                change(reached, filter, write, size).await
+            }
             Fit::Unclear => Ok(None),
         }
-    }
-
-    /// Changes a live record: any, or one with this head; of any size, or with a document of at most so many bytes.
-    async fn write_over(
-        &self,
-        reached: &Reached,
-        key: &SessionKey,
-        write: &Write,
-        head: Option<Stamp>,
-        limit: Option<i64>,
-    ) -> Result<Option<SaveAnswer>, Failure> {
-        let mut filter = write::precondition(key, write, head, self.clock.now());
-        if let Some(limit) = limit {
-            filter.extend(write::of_size(limit));
-        }
-        let previous = reached.change(filter, write::change(write)).await?;
-        Ok(previous.map(|head| SaveAnswer::Saved { previous: Some(head) }))
     }
 
     async fn touch_once(
@@ -168,6 +163,17 @@ impl Mongodb {
             }
         }
     }
+}
+
+/// Makes a write where its filter matches.
+async fn change(
+    reached: &Reached,
+    filter: Document,
+    write: &Write,
+    size: Size,
+) -> Result<Option<SaveAnswer>, Failure> {
+    let previous = reached.change(filter, write::change(write, size)).await?;
+    Ok(previous.map(|head| SaveAnswer::Saved { previous: Some(head) }))
 }
 
 impl fmt::Display for Mongodb {

@@ -1,8 +1,6 @@
 //! Each operation in the server's language: what it stands on is the filter, what it changes is the update.
 
-use holdover_api::{
-    Deadline, LINEAGE_DEPTH, On, Record, SessionKey, Stamp, Standing, Timestamp, Write, frame,
-};
+use holdover_api::{Deadline, LINEAGE_DEPTH, On, SessionKey, Stamp, Standing, Timestamp, Write, frame};
 use mongodb::bson::{Document, doc};
 
 use super::document::{attributes, binary, field_of, id, moment, stamp};
@@ -55,7 +53,7 @@ pub(super) fn precondition(key: &SessionKey, write: &Write, head: Option<Stamp>,
 
 /// What a write changes, attribute by attribute, so that writers of different attributes have nothing to do with each
 /// other.
-pub(super) fn change(write: &Write) -> Document {
+pub(super) fn change(write: &Write, size: Size) -> Document {
     let Write { delta, .. } = write;
     let mut set = Document::new();
     let mut unset = Document::new();
@@ -69,9 +67,14 @@ pub(super) fn change(write: &Write) -> Document {
             unset.insert(path_of(name), "");
         }
     }
+    let mut increase = doc! { "w": 1_i64 };
+    match size {
+        Size::Grows(bytes) => increase.insert("s", stored(bytes)),
+        Size::Is(bytes) => set.insert("s", stored(bytes)),
+    };
     let mut update = doc! {
         "$push": { "l": { "$each": [stamp(write.stamp)], "$position": 0, "$slice": LINEAGE_DEPTH as i64 } },
-        "$inc": { "w": 1_i64 },
+        "$inc": increase,
     };
     match write.deadline {
         Deadline::AtLeast(deadline) => {
@@ -99,46 +102,55 @@ pub(super) fn extension(deadline: Timestamp) -> Document {
     doc! { "$max": { "e": moment(deadline) } }
 }
 
-/// How the size limit is kept by a write that is made without a look at the record.
+/// What becomes of the upper bound on the record's size that is kept beside it, in `s`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Size {
+    /// So many bytes more than it was.
+    Grows(usize),
+    /// So many bytes.
+    Is(usize),
+}
+
+/// Whether a write that is made without a look at the record keeps the size limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fit {
-    /// It fits, whatever is there.
-    Surely,
-    /// It fits on a document of at most so many bytes; on a larger one the record has to be looked at.
-    Below(i64),
+    /// It does, whatever is there.
+    Surely(Size),
+    /// It does where the bound is at most so many bytes; elsewhere the record has to be looked at.
+    Below(usize, Size),
     /// The record has to be looked at.
     Unclear,
 }
 
-/// Whether a write fits. A record's size is never more than twice its document's: both hold the names and the values,
-/// and the rest of an attribute is 16 bytes in the one and 8 in the other.
+/// Whether a write fits. The server cannot tell what a record's size will be, so that it keeps a bound on it, which a
+/// write raises by all that it adds, and which is made exact whenever somebody knows better.
 pub(super) fn fit(write: &Write, max_bytes: usize) -> Fit {
     let sets = write.delta.sets().iter();
-    let added: usize = sets.map(|(name, value)| frame::attribute_size(name.len(), value.len())).sum();
+    let values: usize = sets.map(|(name, value)| frame::attribute_size(name.len(), value.len())).sum();
     if write.delta.clears() {
-        let fits = frame::EMPTY_SIZE.saturating_add(added) <= max_bytes;
-        return if fits { Fit::Surely } else { Fit::Unclear };
+        let most = frame::EMPTY_SIZE.saturating_add(values);
+        return if most <= max_bytes { Fit::Surely(Size::Is(most)) } else { Fit::Unclear };
     }
     if let (On::Head(expected), Some(base)) = (write.on, &write.base)
         && base.record.head() == expected
-        && fits(&base.record, write, max_bytes)
     {
-        return Fit::Surely;
+        let size = frame::size(&base.record.after(write));
+        return if size <= max_bytes { Fit::Surely(Size::Is(size)) } else { Fit::Unclear };
     }
-    match max_bytes.checked_sub(added.saturating_add(STAMP_BYTES)) {
-        Some(room) => Fit::Below(i64::try_from(room / 2).unwrap_or(i64::MAX)),
+    let added = values.saturating_add(STAMP_BYTES);
+    match max_bytes.checked_sub(added) {
+        Some(room) => Fit::Below(room, Size::Grows(added)),
         None => Fit::Unclear,
     }
 }
 
-/// Matches documents of at most so many bytes.
-pub(super) fn of_size(limit: i64) -> Document {
-    doc! { "$expr": { "$lte": [{ "$bsonSize": "$$ROOT" }, limit] } }
+/// Matches records whose bound is at most so many bytes.
+pub(super) fn of_size(bound: usize) -> Document {
+    doc! { "s": { "$lte": stored(bound) } }
 }
 
-/// Whether the record that a write would make is within the limit.
-pub(super) fn fits(record: &Record, write: &Write, max_bytes: usize) -> bool {
-    frame::size(&record.after(write)) <= max_bytes
+fn stored(bytes: usize) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The same session, kept by the store and by the bare driver.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -35,6 +36,7 @@ pub(crate) async fn compare(url: &str, settings: &Settings) -> Result<(), Failur
         let saves = [
             set_one(&bare, &sessions, &value),
             replace(&bare, &sessions, &value),
+            unguarded(&bare, &sessions, &value),
             save("holdover: save of one attribute".to_owned(), &store, &sessions, &value),
         ];
         table(&format!("Save of one attribute in {kilobytes} KB, majority and journal"), &saves, settings)
@@ -75,7 +77,7 @@ fn save(name: String, store: &Arc<dyn SessionStore>, sessions: &Arc<Vec<SessionK
         let (store, key, value) = (Arc::clone(&store), sessions[task], value.clone());
         Box::pin(async move {
             let mut delta = Delta::default();
-            delta.set("a0", value);
+            delta.set("a0", fresh(&value));
             match store.save(&key, &write(On::Live, delta)?).await? {
                 SaveAnswer::Saved { .. } => Ok(()),
                 other => Err(format!("{other:?}").into()),
@@ -98,7 +100,7 @@ fn find(bare: &Collection<RawDocumentBuf>, sessions: &Arc<Vec<SessionKey>>) -> L
 fn set_one(bare: &Collection<RawDocumentBuf>, sessions: &Arc<Vec<SessionKey>>, value: &[u8]) -> Line {
     let (bare, sessions, value) = (bare.clone(), Arc::clone(sessions), value.to_vec());
     Line::new("driver: update of one field, no condition", move |task| {
-        let (bare, id, value) = (bare.clone(), sessions[task].to_string(), binary(&value));
+        let (bare, id, value) = (bare.clone(), sessions[task].to_string(), binary(&fresh(&value)));
         Box::pin(async move {
             bare.update_one(doc! { "_id": id }, doc! { "$set": { "a.a0": value } }).await?;
             Ok(())
@@ -111,12 +113,43 @@ fn replace(bare: &Collection<RawDocumentBuf>, sessions: &Arc<Vec<SessionKey>>, v
     let (bare, sessions, value) = (bare.clone(), Arc::clone(sessions), value.to_vec());
     Line::new("driver: replacement of the whole document, no condition", move |task| {
         let (bare, id) = (bare.clone(), sessions[task].to_string());
-        let document = RawDocumentBuf::try_from(&document(&id, &value));
+        let document = RawDocumentBuf::try_from(&document(&id, &fresh(&value)));
         Box::pin(async move {
             bare.replace_one(doc! { "_id": id }, document?).await?;
             Ok(())
         })
     })
+}
+
+/// What the store sends, but for the bound on the size.
+fn unguarded(bare: &Collection<RawDocumentBuf>, sessions: &Arc<Vec<SessionKey>>, value: &[u8]) -> Line {
+    let (bare, sessions, value) = (bare.clone(), Arc::clone(sessions), value.to_vec());
+    Line::new("driver: as the store does it, without the bound on the size", move |task| {
+        let (bare, id, value) = (bare.clone(), sessions[task].to_string(), fresh(&value));
+        let stamp = binary(&value[..16.min(value.len())]);
+        let filter = doc! { "_id": id, "e": { "$gt": DateTime::now() }, "l": { "$ne": stamp.clone() } };
+        let change = doc! {
+            "$set": { "a.a0": binary(&value) },
+            "$push": { "l": { "$each": [stamp], "$position": 0, "$slice": 8 } },
+            "$inc": { "w": 1_i64 },
+            "$max": { "e": DateTime::from_millis(i64::MAX / 2) },
+        };
+        Box::pin(async move {
+            let before =
+                bare.find_one_and_update(filter, change).projection(doc! { "_id": 0, "l": 1 }).await?;
+            before.map(drop).ok_or_else(|| "it is gone".into())
+        })
+    })
+}
+
+/// The value with another beginning each time: a server does nothing, and waits for nobody, where nothing changes.
+fn fresh(value: &[u8]) -> Vec<u8> {
+    static WRITES: AtomicU64 = AtomicU64::new(0);
+    let number = WRITES.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    let mut fresh = value.to_vec();
+    let length = number.len().min(fresh.len());
+    fresh[..length].copy_from_slice(&number[..length]);
+    fresh
 }
 
 /// The sessions of the bare driver, written with the store's own write concern or with that of the server.
