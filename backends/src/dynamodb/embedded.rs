@@ -105,6 +105,7 @@ impl Inside {
             "PutItem" => with(body, |request| database.put_item(request)),
             "UpdateItem" => with(body, |request| database.update_item(request)),
             "DeleteItem" => with(body, |request| database.delete_item(request)),
+            "Scan" => with(body, |request| database.scan(request)),
             "ListTables" => with(body, |request| database.list_tables(request)),
             "DescribeTable" => with(body, |request| database.describe_table(request)),
             "CreateTable" => with(body, |request| database.create_table(request)),

@@ -4,6 +4,8 @@
 //! needs, and the settings that a table should have.
 
 mod access;
+#[cfg(feature = "dynamodb-local")]
+mod census;
 mod client;
 mod config;
 mod consumed;
@@ -25,6 +27,8 @@ use aws_sdk_dynamodb::Client;
 use holdover_api::{Clock, Error, SessionStore};
 use holdover_rotation::{Keeper, Names, Schedule};
 
+#[cfg(feature = "dynamodb-local")]
+pub use self::census::Census;
 use self::config::{Config, ExpiryBy, Place};
 pub use self::consumed::Consumed;
 use self::consumed::Meter;

@@ -77,7 +77,7 @@ impl Rotating {
         }
     }
 
-    fn table(&self, generation: Generation) -> Table {
+    pub(super) fn table(&self, generation: Generation) -> Table {
         let name = self.keeper.names().name(generation);
         Table::new(self.client.clone(), name, Arc::clone(&self.meter))
     }

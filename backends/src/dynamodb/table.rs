@@ -156,6 +156,19 @@ impl Table {
         }
     }
 
+    #[cfg(feature = "dynamodb-local")]
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A page of everything, and where the next one begins. Not for sessions: nothing adds up what it consumes.
+    #[cfg(feature = "dynamodb-local")]
+    pub(super) async fn items(&self, after: Option<Item>) -> Result<(Vec<Item>, Option<Item>), Failure> {
+        let request = self.client.scan().table_name(&self.name).set_exclusive_start_key(after);
+        let answer = Box::pin(request.send()).await.map_err(|error| Failure::of(&error).of_a_read())?;
+        Ok((answer.items.unwrap_or_default(), answer.last_evaluated_key))
+    }
+
     /// Removes what is under a key, whatever it is.
     pub(super) async fn delete(&self, key: &str) -> Result<(), Failure> {
         let request = self
