@@ -58,7 +58,8 @@ pub use holdover_http::{
 pub use holdover_layers as layers;
 
 /// Opens the store that a URL names, with what its features allow: `memory:` always, `redis://…` with `redis`,
-/// `memcached://…` with `memcached`, `mongodb://…` with `mongodb`.
+/// `memcached://…` with `memcached`, `mongodb://…` with `mongodb`, `dynamodb://…` with `dynamodb`, and `dynamodb://local/…`
+/// with `dynamodb-local`.
 ///
 /// An unknown scheme is refused with the known ones, a scheme whose feature is missing with that feature's name, and
 /// an unknown parameter with the known ones, all as [`ErrorKind::Misconfigured`]. Each backend's README lists its

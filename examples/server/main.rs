@@ -4,6 +4,8 @@
 //! ```text
 //! cargo run --release --example server --features redis -- \
 //!     --store redis://127.0.0.1:6379 --listen 127.0.0.1:8080 --insecure-cookies
+//! cargo run --release --example server --features dynamodb-local -- \
+//!     --store 'dynamodb://local/sessions?expiry=rotation&period=1h&keeper=on' --insecure-cookies
 //! ```
 //!
 //! There is a page at `/`; the JSON interface below it is described in `node/mod.rs`. Warnings and errors go to the

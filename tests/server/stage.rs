@@ -38,6 +38,22 @@ macro_rules! on_each_store {
                 super::$scenario($crate::stage::Kind::Redis).await;
             })+
         }
+
+        #[cfg(feature = "dynamodb-local")]
+        mod on_dynamodb {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $scenario() {
+                super::$scenario($crate::stage::Kind::DynamoDb).await;
+            })+
+        }
+
+        #[cfg(feature = "dynamodb-local")]
+        mod on_tables_in_turn {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $scenario() {
+                super::$scenario($crate::stage::Kind::TablesInTurn).await;
+            })+
+        }
     };
 }
 
@@ -47,6 +63,12 @@ pub(crate) enum Kind {
     Memory,
     #[cfg(feature = "redis")]
     Redis,
+    /// The embedded one, with one table.
+    #[cfg(feature = "dynamodb-local")]
+    DynamoDb,
+    /// The embedded one, with tables that follow each other.
+    #[cfg(feature = "dynamodb-local")]
+    TablesInTurn,
     /// A broken store, by its id; `sound` is the one that they are made from, which is not broken.
     Mutant(&'static str),
 }
@@ -86,6 +108,12 @@ impl Stores {
                 let second = holdover::connect(server.url()).await.expect("connect the second node");
                 Self { first, second, server: Some(server) }
             }
+            #[cfg(feature = "dynamodb-local")]
+            Kind::DynamoDb => Self::inside("dynamodb://local/sessions?expiry=ttl").await,
+            #[cfg(feature = "dynamodb-local")]
+            Kind::TablesInTurn => {
+                Self::inside("dynamodb://local/sessions?expiry=rotation&period=1h&keeper=on").await
+            }
             Kind::Mutant(id) => {
                 let harness = mutant(id);
                 let node =
@@ -99,6 +127,20 @@ impl Stores {
                     server: None,
                 }
             }
+        }
+    }
+}
+
+#[cfg(feature = "dynamodb-local")]
+impl Stores {
+    /// A store that lives in this process: both nodes have the same.
+    async fn inside(url: &str) -> Self {
+        let store = holdover::connect(url).await.expect("connect both nodes");
+        Self {
+            first: Arc::clone(&store),
+            second: store,
+            #[cfg(feature = "redis")]
+            server: None,
         }
     }
 }
