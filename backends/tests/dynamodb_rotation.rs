@@ -13,7 +13,7 @@ use holdover_api::{
     Clock, Deadline, Effect, ErrorKind, Freshness, InstallAnswer, Loaded, ManualClock, On, SaveAnswer,
     SessionStore, SessionStoreExt, Stored, SystemClock, Timestamp, Write,
 };
-use holdover_backends::dynamodb::{Consumed, DynamoDb};
+use holdover_backends::dynamodb::{Census, Consumed, DynamoDb};
 use holdover_rotation::{Created, Dropped, Keeper};
 
 use crate::support::{key, stamp, write};
@@ -268,6 +268,25 @@ async fn tables_come_before_their_time_and_go_after_the_last_lease() {
     }
     assert_eq!((created, dropped), (5, 4));
     stage.next_period().await;
+}
+
+#[tokio::test]
+async fn a_census_says_which_table_holds_what() {
+    let stage = Stage::set().await;
+    stage.to_the_end_of_the_period();
+    for number in 1..=4 {
+        stage.saved(number, &stage.create(number)).await;
+    }
+    stage.over_the_boundary().await;
+    stage.saved(1, &stage.write(On::Live, "b", 11)).await;
+    stage.store.delete(&key(2)).await.unwrap();
+    let count = |census: &Census| (census.live, census.carried_on, census.logged_out, census.ended);
+    let tables = stage.store.census().await.unwrap();
+    assert_eq!(tables.iter().map(count).collect::<Vec<_>>(), [(2, 1, 1, 0), (1, 0, 0, 0)], "{tables:?}");
+    assert!(tables[0].table < tables[1].table && tables[0].known.is_some());
+    stage.clock.advance(LEASE);
+    let tables = stage.store.census().await.unwrap();
+    assert_eq!(tables.iter().map(count).collect::<Vec<_>>(), [(0, 0, 0, 4), (0, 0, 0, 1)], "{tables:?}");
 }
 
 #[tokio::test]

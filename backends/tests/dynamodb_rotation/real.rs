@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use holdover_api::{
-    Clock, Deadline, Freshness, ManualClock, On, SaveAnswer, SessionStore, Stamp, SystemClock, Timestamp,
-    Write, pause, within,
+    Clock, Deadline, ErrorKind, Freshness, ManualClock, On, SaveAnswer, SessionStore, Stamp, SystemClock,
+    Timestamp, Write, pause, within,
 };
 use holdover_backends::dynamodb::DynamoDb;
 use holdover_conformance::servers::{self, Recipe, Server};
@@ -134,6 +134,8 @@ async fn tables_of_others_are_left_alone_and_a_node_whose_clock_is_off_touches_n
     holdover_backends::connect(&theirs).await.unwrap();
     let store = node(&url, Arc::new(SystemClock)).await;
     let keeper = store.keeper().unwrap();
+    let refusal = store.census().await.unwrap_err();
+    assert_eq!(refusal.kind(), ErrorKind::Misconfigured, "nobody scans the tables of a server: {refusal}");
     let looked = keeper.refresh().await.unwrap();
     assert!(looked.iter().count() >= 1);
 
