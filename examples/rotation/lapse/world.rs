@@ -14,7 +14,7 @@ const COUNT: &str = "count";
 pub(crate) struct Ledger {
     id: SessionId,
     acknowledged: AtomicU64,
-    /// It is not to end before, in milliseconds; a read may have moved its end further than this.
+    /// It is not to end before, in milliseconds, by what was acknowledged.
     lives_until: AtomicU64,
 }
 
@@ -117,7 +117,9 @@ impl World {
         }
         if !changes {
             // The touch that a session in use now and then needs, which rotation has to carry on as well.
-            session.commit().await?;
+            if let CookieChange::Refresh { deadline, .. } = session.commit().await?.cookie {
+                ledger.lives_until.fetch_max(deadline.as_millis(), Ordering::SeqCst);
+            }
             return Ok(());
         }
         let began = SystemClock.now();
