@@ -59,6 +59,10 @@ pub struct Scope {
     pub clusters: bool,
     /// Whether the harness can start sets of servers that choose their primary.
     pub sets: bool,
+    /// Whether sessions are in tables that follow each other: they are removed with their table.
+    pub rotates: bool,
+    /// Whether the harness can make worlds for the cases on such tables.
+    pub worlds: bool,
 }
 
 /// Whether a case applies.

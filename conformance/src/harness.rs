@@ -3,10 +3,13 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use holdover_api::{Clock, Error, SessionKey, SessionStore, Stored, Timestamp, frame};
+
+use crate::rotation::Rotation;
 
 /// One application node, as the suite asks a [`Harness`] for it.
 #[derive(Clone, Debug)]
@@ -43,6 +46,17 @@ pub trait Harness: Send + Sync + 'static {
 
     /// A server of its own that a case may kill, pause and restart, where there is any.
     async fn private_server(&self) -> Option<Result<PrivateServer, String>> {
+        None
+    }
+
+    /// For a store that keeps sessions in tables which follow each other and are dropped as a whole: how far ahead a
+    /// deadline may lie, because tables are kept no longer. What is further ahead is refused as misconfigured.
+    fn longest_lease(&self) -> Option<Duration> {
+        None
+    }
+
+    /// How the cases on such tables are put.
+    fn rotation(&self) -> Option<Arc<dyn Rotation>> {
         None
     }
 

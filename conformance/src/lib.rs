@@ -17,6 +17,7 @@ pub mod proxy;
 mod random;
 mod raw;
 mod report;
+pub mod rotation;
 mod run;
 pub mod servers;
 mod soak;

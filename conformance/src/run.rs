@@ -47,6 +47,8 @@ pub async fn scope_of(harness: &Arc<dyn Harness>) -> Result<Scope, Ending> {
             copies: harness.copies(),
             clusters: harness.private_cluster(harness.copies().count).await.is_some(),
             sets: harness.private_set().await.is_some(),
+            rotates: harness.longest_lease().is_some(),
+            worlds: harness.rotation().is_some(),
         })
     })
     .await

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use holdover_api::{
-    Capabilities, Clock, Deadline, Delta, Entropy, Error, Freshness, Loaded, ManualClock, On, OsEntropy,
-    SaveAnswer, SessionKey, SessionStore, SessionStoreExt, Stamp, SystemClock, Timestamp, Write,
+    Capabilities, Clock, Deadline, Delta, Entropy, Error, Expiry, Freshness, Loaded, ManualClock, On,
+    OsEntropy, SaveAnswer, SessionKey, SessionStore, SessionStoreExt, Stamp, SystemClock, Timestamp, Write,
 };
 
 use crate::case::Ending;
@@ -155,6 +155,12 @@ impl Subject {
     /// What the store claims.
     pub fn capabilities(&self) -> Capabilities {
         self.store.capabilities()
+    }
+
+    /// Whether nothing on the server tells when it will remove one session: nobody does, or all go with their table.
+    pub(crate) fn has_no_native_deadlines(&self) -> bool {
+        let on_demand = self.capabilities().expiry == Expiry::OnDemand;
+        on_demand || self.trial.harness().longest_lease().is_some()
     }
 
     /// The node's time.

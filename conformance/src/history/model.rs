@@ -1,6 +1,6 @@
 //! The sequential model: what a store that did one call at a time would answer.
 
-use holdover_api::{Stored, Timestamp, Tombstone, Verdict, judge, judge_touch};
+use holdover_api::{Lineage, Stamp, Stored, Timestamp, Tombstone, Verdict, judge, judge_touch};
 
 use super::action::{Answer, Call};
 
@@ -12,7 +12,12 @@ pub enum Deletion {
     Nothing,
     /// A tombstone: a later create under the same key is refused (S5).
     Tombstone,
+    /// A tombstone, even where nothing was.
+    TombstoneAlways,
 }
+
+/// The tombstone of what was never there: whose stamp it has nobody can see.
+const NOBODY: Stamp = Stamp::from_bytes([0; 16]);
 
 /// As [`step`], for a store whose deletes leave that.
 pub(super) fn step_with(
@@ -22,7 +27,11 @@ pub(super) fn step_with(
     call: &Call,
 ) -> (Option<Stored>, Answer) {
     match (deletion, call, stored) {
-        (Deletion::Tombstone, Call::Delete, Some(stored)) => {
+        (Deletion::TombstoneAlways, Call::Delete, None) => {
+            let tombstone = Tombstone { lineage: Lineage::new(NOBODY), deadline: Timestamp::MAX };
+            (Some(Stored::Tombstone(tombstone)), Answer::Deleted)
+        }
+        (Deletion::Tombstone | Deletion::TombstoneAlways, Call::Delete, Some(stored)) => {
             let tombstone = Tombstone { lineage: stored.lineage().clone(), deadline: Timestamp::MAX };
             (Some(Stored::Tombstone(tombstone)), Answer::Deleted)
         }

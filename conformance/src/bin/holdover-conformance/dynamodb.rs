@@ -53,6 +53,12 @@ impl RawDynamoDb {
         Ok(())
     }
 
+    /// The keys of what is stored at a place, whatever its state.
+    pub(crate) async fn keys_of(&self, place: &str) -> Result<Vec<String>, String> {
+        let keys = self.keys(&format!("{}:{place}:", self.prefix)).await?;
+        Ok(keys.into_iter().filter_map(|key| key.as_s().ok().cloned()).collect())
+    }
+
     /// What is stored, by the beginning of its key.
     async fn keys(&self, beginning: &str) -> Result<Vec<AttributeValue>, String> {
         let mut keys = Vec::new();
@@ -89,7 +95,7 @@ impl RawDynamoDb {
 }
 
 /// A client of the suite's own, with the SDK's retries: what the store's is set to is none of its business.
-async fn connected(url: &str) -> Client {
+pub(crate) async fn connected(url: &str) -> Client {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split(['/', '?']).next().unwrap_or_default();
     let (login, region) = authority
@@ -159,7 +165,7 @@ impl Raw for RawDynamoDb {
     }
 
     async fn count(&self, place: &str) -> Result<usize, String> {
-        Ok(self.keys(&format!("{}:{place}:", self.prefix)).await?.len())
+        Ok(self.keys_of(place).await?.len())
     }
 
     fn keeps_frames(&self) -> bool {

@@ -5,6 +5,7 @@
 //! that leave requests as they are can be used, which is all but [`lag`](DynamodbFaults::lag).
 
 mod bucket;
+mod date;
 mod lag;
 #[cfg(test)]
 mod tests;
@@ -17,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use holdover_api::pause;
+use holdover_api::{Clock, pause};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -85,6 +86,7 @@ struct State {
     waiting: Mutex<Vec<Waiting>>,
     bucket: Mutex<Option<Bucket>>,
     lag: Mutex<Option<Lag>>,
+    clock: Mutex<Option<Arc<dyn Clock>>>,
     seen: Mutex<BTreeMap<String, Seen>>,
 }
 
@@ -108,6 +110,7 @@ impl DynamodbFaults {
             waiting: Mutex::default(),
             bucket: Mutex::default(),
             lag: Mutex::default(),
+            clock: Mutex::default(),
             seen: Mutex::default(),
         });
         let serving = tokio::spawn(serve(listener, Arc::clone(&state)));
@@ -136,6 +139,11 @@ impl DynamodbFaults {
     /// was there before. `key` is the name of the tables' key attribute. `None` ends it.
     pub fn lag(&self, lag: Option<(Duration, &'static str)>) {
         *lock(&self.state.lag) = lag.map(|(length, key)| Lag::new(length, key));
+    }
+
+    /// From now on every answer says that it is what this clock shows, in the header `Date`. `None` leaves it to the server.
+    pub fn tell_time(&self, clock: Option<Arc<dyn Clock>>) {
+        *lock(&self.state.clock) = clock;
     }
 
     /// Every fault that still waits is forgotten, and limits are lifted.
@@ -173,7 +181,7 @@ async fn serve(listener: TcpListener, state: Arc<State>) {
     while let Ok((stream, _)) = listener.accept().await {
         let state = Arc::clone(&state);
         connections.spawn(async move {
-            let service = service_fn(move |request| answer(Arc::clone(&state), request));
+            let service = service_fn(move |request| dated(Arc::clone(&state), request));
             let io = TokioIo::new(stream);
             // A connection that broke is the client's to notice.
             let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, service).await;
@@ -201,6 +209,16 @@ impl fmt::Display for Cut {
 }
 
 impl std::error::Error for Cut {}
+
+/// The answer, with the time that is to be told.
+async fn dated(state: Arc<State>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Cut> {
+    let mut response = answer(Arc::clone(&state), request).await?;
+    let told = lock(&state.clock).as_ref().map(|clock| date::http_date(clock.now()));
+    if let Some(date) = told.and_then(|date| hyper::header::HeaderValue::from_str(&date).ok()) {
+        response.headers_mut().insert(hyper::header::DATE, date);
+    }
+    Ok(response)
+}
 
 async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Cut> {
     let (head, body) = request.into_parts();

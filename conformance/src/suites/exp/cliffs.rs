@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdover_api::{Clock, Deadline, ManualClock, SaveAnswer, SessionKey, Timestamp, Write};
+use holdover_api::{
+    Clock, Deadline, Effect, ErrorKind, ManualClock, SaveAnswer, SessionKey, Timestamp, Write,
+};
 
 use super::support::{DAY, MILLISECOND, create_until, merge_until, outrun_the_server, require_alive};
 use crate::case::{Case, Ending};
@@ -21,7 +23,8 @@ pub(super) fn cases() -> Vec<Case> {
             "no_lifetime_makes_a_session_dead_at_once_or_immortal",
             "One millisecond, 999 ms, a second, thirty days (beyond which Memcached reads a number as a date: \
              php-memcached#142, symfony#23970), a second more, a year, 68 years (32 bits of seconds) and more than \
-             any clock can count. Each is kept to the millisecond, in a create, a save and a touch.",
+             any clock can count. Each is kept to the millisecond, in a create, a save and a touch; or refused by all of \
+             them, where the harness says that the store keeps sessions only so long.",
             |trial| Box::pin(cliffs(trial)),
         ),
         case(
@@ -49,7 +52,12 @@ async fn cliffs(trial: Trial) -> Result<(), Ending> {
         YEAR * 68,
         Duration::from_millis(u64::MAX),
     ];
-    for lifetime in lifetimes {
+    let longest = trial.harness().longest_lease().unwrap_or(Duration::MAX);
+    let (kept, refused): (Vec<_>, Vec<_>) = lifetimes.into_iter().partition(|lifetime| *lifetime <= longest);
+    for lifetime in refused {
+        is_refused(&trial, &node, trial.now() + lifetime).await.map_err(|ending| named(ending, lifetime))?;
+    }
+    for lifetime in kept {
         let deadline = trial.now() + lifetime;
         let created = create_until(&node, &trial, deadline).await?;
         let saved = node.create(&[("user", b"ada")]).await?;
@@ -66,6 +74,28 @@ async fn cliffs(trial: Trial) -> Result<(), Ending> {
     Ok(())
 }
 
+/// A store that does not keep sessions so long says so, to every kind of write, and has done nothing.
+async fn is_refused(trial: &Trial, node: &Subject, deadline: Timestamp) -> Result<(), Ending> {
+    let key = trial.key();
+    let birth = Write { deadline: Deadline::AtLeast(deadline), ..node.creation(&[("user", b"ada")]) };
+    let standing = node.create(&[("user", b"ada")]).await?;
+    let answers = [
+        node.store.save(&key, &birth).await.err(),
+        node.store.save(&standing, &merge_until(node, Deadline::Exactly(deadline))).await.err(),
+        node.store.touch(&standing, deadline).await.err(),
+    ];
+    for error in answers {
+        let told = error.map(|error| (error.kind(), error.effect()));
+        require!(
+            told == Some((ErrorKind::Misconfigured, Effect::None)),
+            "a deadline that the store does not keep to was answered with {told:?}"
+        );
+    }
+    require!(node.load(&key).await?.is_none(), "a create that was refused has made a session");
+    require_alive(node, &standing, trial.now() + LIFETIME).await?;
+    Ok(())
+}
+
 async fn lives_exactly(
     trial: &Trial,
     (node, late, late_clock): (&Subject, &Subject, &ManualClock),
@@ -79,7 +109,7 @@ async fn lives_exactly(
         let native = raw.native_deadline(trial.place(), key).await.map_err(Ending::Error)?;
         require!(native.is_some(), "below the store, a live session is not there");
         let never = native == Some(None);
-        require!(!never || super::native::is_on_demand(node), "the server would keep the session for ever");
+        require!(!never || node.has_no_native_deadlines(), "the server would keep the session for ever");
     }
     late_clock.set(deadline);
     require_dead(late, key, record.head()).await
@@ -127,7 +157,7 @@ async fn is_over(trial: &Trial, node: &Subject, key: &SessionKey, write: &Write)
     };
     let native = raw.native_deadline(trial.place(), key).await.map_err(Ending::Error)?;
     require!(
-        native != Some(None) || super::native::is_on_demand(node),
+        native != Some(None) || node.has_no_native_deadlines(),
         "a deadline in the past left a record that the server keeps for ever"
     );
     Ok(())

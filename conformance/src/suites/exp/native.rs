@@ -77,12 +77,11 @@ fn looks_below(scope: &Scope) -> Applies {
 fn has_own_expiry(scope: &Scope) -> Applies {
     match scope.capabilities.expiry {
         Expiry::OnDemand => Applies::No("nothing but the store itself removes expired sessions"),
+        Expiry::Native { .. } if scope.rotates => {
+            Applies::No("sessions are removed with their table: the cases on rotation ask when")
+        }
         Expiry::Native { .. } => looks_below(scope),
     }
-}
-
-pub(super) fn is_on_demand(node: &Subject) -> bool {
-    node.capabilities().expiry == Expiry::OnDemand
 }
 
 fn raw_of(trial: &Trial) -> Result<Arc<dyn Raw>, Ending> {

@@ -81,7 +81,12 @@ async fn deletion(node: &Subject) -> Result<Deletion, Ending> {
     node.delete(&key).await?;
     match node.save(&key, &node.creation(&[])).await? {
         SaveAnswer::Saved { .. } => Ok(Deletion::Nothing),
-        SaveAnswer::Gone => Ok(Deletion::Tombstone),
+        SaveAnswer::Gone => {
+            let unknown = node.trial().key();
+            node.delete(&unknown).await?;
+            let buried = matches!(node.save(&unknown, &node.creation(&[])).await?, SaveAnswer::Gone);
+            Ok(if buried { Deletion::TombstoneAlways } else { Deletion::Tombstone })
+        }
         SaveAnswer::Conflict { .. } => {
             Err(Ending::Failed("a create after a delete met a session that was destroyed (I1)".into()))
         }

@@ -196,7 +196,7 @@ async fn watch(
         if let Some(raw) = trial.harness().raw() {
             let native = raw.native_deadline(trial.place(), key).await.map_err(Ending::Error)?;
             require!(
-                native != Some(None) || is_on_demand(node),
+                native != Some(None) || node.has_no_native_deadlines(),
                 "between two writes the session was immortal"
             );
         }
@@ -205,10 +205,6 @@ async fn watch(
     let kept = node.store.inspect(key).await.ok().flatten();
     require!(matches!(kept, Some(Stored::Record(_))), "inspect does not see the record that loads see");
     Ok(seen)
-}
-
-fn is_on_demand(node: &Subject) -> bool {
-    node.capabilities().expiry == holdover_api::Expiry::OnDemand
 }
 
 async fn read_your_writes(trial: Trial) -> Result<(), Ending> {
