@@ -7,6 +7,7 @@
 //! Cases are in [`suites`]; the small broken stores that prove that each case can fail are in [`mutants`].
 
 mod case;
+mod crossings;
 mod drill;
 mod harness;
 pub mod history;
@@ -25,6 +26,7 @@ pub mod suites;
 mod trial;
 
 pub use case::{Applies, Case, Ending, Running, Scope, Verdict};
+pub use crossings::{Crossed, crossings};
 pub use harness::{
     Cluster, ClusterServer, Copies, Harness, Node, Noticed, PrivateCluster, PrivateServer, PrivateSet, Raw,
     Seat, Seated, ServerControl, SetControl,

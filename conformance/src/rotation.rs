@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -86,6 +87,38 @@ pub enum Call {
     Create,
     /// To drop a table.
     Drop,
+}
+
+/// The server's clock, and so much before or after it.
+pub(crate) struct NodeClock {
+    server: Arc<ManualClock>,
+    ahead: AtomicI64,
+}
+
+impl NodeClock {
+    /// So many milliseconds ahead of the server's, or behind.
+    pub(crate) fn new(server: Arc<ManualClock>, ahead: i64) -> Self {
+        Self { server, ahead: AtomicI64::new(ahead) }
+    }
+
+    /// From now on it is so many milliseconds ahead.
+    pub(crate) fn be_ahead(&self, millis: i64) {
+        self.ahead.store(millis, Ordering::SeqCst);
+    }
+}
+
+impl fmt::Debug for NodeClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NodeClock({} ms ahead)", self.ahead.load(Ordering::SeqCst))
+    }
+}
+
+impl Clock for NodeClock {
+    fn now(&self) -> Timestamp {
+        let ahead = self.ahead.load(Ordering::SeqCst);
+        let by = Duration::from_millis(ahead.unsigned_abs());
+        if ahead < 0 { self.server.now() - by } else { self.server.now() + by }
+    }
 }
 
 /// A node, and the keeper of its tables.

@@ -130,11 +130,32 @@ impl Statement {
         let mut statement = Self::default();
         statement.and(&format!("attribute_exists({KEY})"));
         for (index, (name, value)) in wreck.iter().filter(|(name, _)| *name != KEY).enumerate() {
-            statement.names.insert(format!("#w{index}"), name.clone());
-            statement.value(&format!(":w{index}"), value.clone());
-            statement.and(&format!("#w{index} = :w{index}"));
+            let path = format!("#w{index}");
+            statement.names.insert(path.clone(), name.clone());
+            match value {
+                AttributeValue::M(map) if map.len() <= MOST_NAMES => statement.is_map(&path, map),
+                _ => statement.is_value(&path, value),
+            }
         }
         statement
+    }
+
+    fn is_value(&mut self, path: &str, value: &AttributeValue) {
+        let name = format!(":{}", path.trim_start_matches('#').replace(".#", "_"));
+        self.and(&format!("{path} = {name}"));
+        self.value(&name, value.clone());
+    }
+
+    /// Value by value: servers that stand in for DynamoDB find no map equal to another.
+    fn is_map(&mut self, path: &str, map: &Item) {
+        let name = format!(":{}", path.trim_start_matches('#'));
+        self.and(&format!("size({path}) = {name}"));
+        self.value(&name, count(map.len()));
+        for (index, (within, value)) in map.iter().enumerate() {
+            let inner = format!("#v{index}");
+            self.names.insert(inner.clone(), within.clone());
+            self.is_value(&format!("{path}.{inner}"), value);
+        }
     }
 
     /// Makes a tombstone of a record, alive or not, that was not carried on.

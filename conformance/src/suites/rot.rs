@@ -212,6 +212,13 @@ fn of_tables() -> Vec<Case> {
             |trial| Box::pin(tables::tables_cannot_be_kept(trial)),
         ),
         case(
+            "ROT-36",
+            "users_at_work_over_many_boundaries_lose_nothing",
+            "Ours. Three nodes whose clocks differ, ten boundaries, one table in ten late: every load sees what was \
+             acknowledged (I2), nobody is logged out (I5), and nobody who logged out comes back (I1).",
+            |trial| Box::pin(tables::many_boundaries(trial)),
+        ),
+        case(
             "ROT-34",
             "a_boundary_costs_one_write_more",
             "Twenty requests in a period write 21 times at most, and read as often.",

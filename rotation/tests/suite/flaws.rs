@@ -69,14 +69,14 @@ pub(crate) enum Flaw {
 
 /// Each flaw, and the cases that were made for it.
 pub(crate) const ALL: &[(Flaw, &[&str])] = &[
-    (Flaw::MovesByBlindPut, &["ROT-07", "ROT-08"]),
+    (Flaw::MovesByBlindPut, &["ROT-07", "ROT-08", "ROT-36"]),
     (Flaw::TouchCarriesOldCopy, &["ROT-05"]),
     (Flaw::TouchLeavesHusk, &["ROT-03"]),
     (Flaw::TouchStaysBehind, &["ROT-01"]),
     (Flaw::MoveForgetsWrite, &["ROT-04", "ROT-14"]),
     (Flaw::MoveIsWrite, &["ROT-16"]),
     (Flaw::LogoutWhereClockLooks, &["ROT-11", "ROT-12"]),
-    (Flaw::NoTombstone, &["ROT-13"]),
+    (Flaw::NoTombstone, &["ROT-13", "ROT-36"]),
     (Flaw::NoHelp, &["ROT-14"]),
     (Flaw::NoLookBehind, &["ROT-19"]),
     (Flaw::NoReadAhead, &["ROT-09", "ROT-10", "ROT-22"]),

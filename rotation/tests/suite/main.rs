@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use holdover_api::{Error, ErrorKind, Operation, SessionStore};
+use holdover_api::{Error, ErrorKind, Operation, SessionStore, Timestamp};
 use holdover_conformance::rotation::Rotation;
 use holdover_conformance::{
-    CASE_LIMIT, Case, Ending, Harness, Node, Verdict, fresh_seed, run_case_in, scope_of, suites,
+    CASE_LIMIT, Case, Ending, Harness, Node, Verdict, crossings, fresh_seed, run_case_in, scope_of, suites,
 };
 
 use flaws::Flaw;
@@ -90,4 +90,17 @@ fn every_case_on_tables_is_named_by_a_flaw() {
         flaws::ALL.iter().flat_map(|(_, killed_by)| killed_by.iter().copied()).collect();
     let existing: BTreeSet<&str> = suites::on_tables().iter().map(|case| case.id).collect();
     assert_eq!(named, existing);
+}
+
+/// `cargo test -p holdover-rotation --test suite boundaries -- --nocapture` tells what was done.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_over_a_thousand_boundaries() {
+    let rotation: Arc<dyn Rotation> = Arc::new(Worlds(Flaw::Nothing));
+    let seed = fresh_seed().expect("a seed is drawn");
+    let now = Timestamp::from_millis(1_790_001_000_000);
+    let crossed = crossings(&rotation, now, 1_000, seed).await;
+    let crossed = crossed.unwrap_or_else(|lost| panic!("with seed {seed:#x}, {lost}"));
+    println!("{crossed}");
+    assert_eq!(crossed.crossings, 1_000);
+    assert!(crossed.late > 0, "no table was late");
 }

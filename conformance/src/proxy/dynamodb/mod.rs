@@ -29,6 +29,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
 use bucket::Bucket;
+use date::Told;
 use lag::Lag;
 
 const TARGET: &str = "x-amz-target";
@@ -86,7 +87,7 @@ struct State {
     waiting: Mutex<Vec<Waiting>>,
     bucket: Mutex<Option<Bucket>>,
     lag: Mutex<Option<Lag>>,
-    clock: Mutex<Option<Arc<dyn Clock>>>,
+    told: Mutex<Option<Told>>,
     seen: Mutex<BTreeMap<String, Seen>>,
 }
 
@@ -110,7 +111,7 @@ impl DynamodbFaults {
             waiting: Mutex::default(),
             bucket: Mutex::default(),
             lag: Mutex::default(),
-            clock: Mutex::default(),
+            told: Mutex::default(),
             seen: Mutex::default(),
         });
         let serving = tokio::spawn(serve(listener, Arc::clone(&state)));
@@ -141,9 +142,10 @@ impl DynamodbFaults {
         *lock(&self.state.lag) = lag.map(|(length, key)| Lag::new(length, key));
     }
 
-    /// From now on every answer says that it is what this clock shows, in the header `Date`. `None` leaves it to the server.
+    /// From now on it is what this clock shows: every answer says so in the header `Date`, and tables that are created
+    /// have been created then. `None` leaves it to the server.
     pub fn tell_time(&self, clock: Option<Arc<dyn Clock>>) {
-        *lock(&self.state.clock) = clock;
+        *lock(&self.state.told) = clock.map(Told::by);
     }
 
     /// Every fault that still waits is forgotten, and limits are lifted.
@@ -213,8 +215,8 @@ impl std::error::Error for Cut {}
 /// The answer, with the time that is to be told.
 async fn dated(state: Arc<State>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Cut> {
     let mut response = answer(Arc::clone(&state), request).await?;
-    let told = lock(&state.clock).as_ref().map(|clock| date::http_date(clock.now()));
-    if let Some(date) = told.and_then(|date| hyper::header::HeaderValue::from_str(&date).ok()) {
+    let date = lock(&state.told).as_ref().map(Told::date);
+    if let Some(date) = date.and_then(|date| hyper::header::HeaderValue::from_str(&date).ok()) {
         response.headers_mut().insert(hyper::header::DATE, date);
     }
     Ok(response)
@@ -276,7 +278,14 @@ impl State {
     /// Asks the server, and takes from the bucket what it says that it has consumed.
     async fn pass_on(&self, asked: &Asked) -> Result<Response<Full<Bytes>>, Cut> {
         let answer = send(self.upstream, asked).await.ok_or(Cut)?;
-        let (head, body) = answer.into_parts();
+        let (mut head, mut body) = answer.into_parts();
+        if let Some(told) = lock(&self.told).as_mut()
+            && let Some(changed) = told.table(&asked.operation, &asked.body, &body)
+        {
+            head.headers.remove(hyper::header::CONTENT_LENGTH);
+            head.headers.remove("x-amz-crc32");
+            body = changed;
+        }
         if let Some(bucket) = lock(&self.bucket).as_mut() {
             bucket.take(&body);
         }

@@ -1,15 +1,13 @@
 //! What cases on rotation share: a world in the middle of a period, and nodes whose clocks follow the server's.
 
-use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use holdover_api::{Clock, Deadline, ManualClock, On, SaveAnswer, SessionKey, Timestamp, Write};
+use holdover_api::{Clock, Deadline, On, SaveAnswer, SessionKey, Timestamp, Write};
 
 use crate::case::{Applies, Ending, Scope};
 use crate::require;
-use crate::rotation::{Call, Tend, Terms, Ticked, World};
+use crate::rotation::{Call, NodeClock, Tend, Terms, Ticked, World};
 use crate::suites::race::support::must_save;
 use crate::trial::{Subject, Trial};
 
@@ -27,33 +25,6 @@ pub(super) struct Stage {
     pub(super) world: Arc<dyn World>,
     pub(super) terms: Terms,
     trial: Trial,
-}
-
-/// The server's clock, and so much before or after it.
-pub(super) struct NodeClock {
-    server: Arc<ManualClock>,
-    ahead: AtomicI64,
-}
-
-impl fmt::Debug for NodeClock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "NodeClock({} ms ahead)", self.ahead.load(Ordering::SeqCst))
-    }
-}
-
-impl NodeClock {
-    /// From now on it is so many milliseconds ahead of the server's, or behind.
-    pub(super) fn be_ahead(&self, millis: i64) {
-        self.ahead.store(millis, Ordering::SeqCst);
-    }
-}
-
-impl Clock for NodeClock {
-    fn now(&self) -> Timestamp {
-        let ahead = self.ahead.load(Ordering::SeqCst);
-        let by = Duration::from_millis(ahead.unsigned_abs());
-        if ahead < 0 { self.server.now() - by } else { self.server.now() + by }
-    }
 }
 
 /// An application node, and the keeper that it has.
@@ -78,7 +49,7 @@ impl Stage {
 
     /// A node whose clock is so many milliseconds ahead of the server's, or behind.
     pub(super) async fn seat(&self, ahead: i64) -> Result<Seat, Ending> {
-        let clock = Arc::new(NodeClock { server: self.world.clock(), ahead: AtomicI64::new(ahead) });
+        let clock = Arc::new(NodeClock::new(self.world.clock(), ahead));
         let kept = self.world.node(Arc::clone(&clock) as Arc<dyn Clock>).await;
         let kept = kept.map_err(|error| Ending::Failed(format!("a node could not be opened: {error}")))?;
         let node = self.trial.subject(kept.store, Arc::clone(&clock) as Arc<dyn Clock>);

@@ -14,6 +14,8 @@ use crate::trial::Trial;
 const SECOND: Duration = Duration::from_secs(1);
 /// More than one page of a list has.
 const MANY: usize = 120;
+/// Boundaries in a row; `crossings` takes any number.
+const BOUNDARIES: usize = 10;
 /// The requests of one user in a period.
 const REQUESTS: u32 = 20;
 
@@ -203,4 +205,14 @@ pub(super) async fn cost(trial: Trial) -> Result<(), Ending> {
         seat.touch(&stage, &key).await?;
     }
     Ok(())
+}
+
+pub(super) async fn many_boundaries(trial: Trial) -> Result<(), Ending> {
+    let Some(rotation) = trial.harness().rotation() else {
+        return Err(Ending::Error("the harness no longer makes worlds for cases on tables".into()));
+    };
+    let period = u64::try_from(rotation.terms().period.as_millis()).unwrap_or(u64::MAX);
+    let begins = Timestamp::from_millis(trial.now().as_millis() / period * period);
+    let now = begins + rotation.terms().period / 2;
+    crate::crossings(&rotation, now, BOUNDARIES, trial.seed()).await.map(drop).map_err(Ending::Failed)
 }

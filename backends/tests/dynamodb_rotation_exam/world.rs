@@ -1,0 +1,178 @@
+//! Worlds for the cases on rotation: an embedded DynamoDB of a case's own, served to real clients, with a clock that moves
+//! by hand.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_dynamodb::Client;
+use dynoxide::Database;
+use holdover_api::{Clock, Error, ManualClock, Timestamp};
+use holdover_backends::dynamodb::DynamoDb;
+use holdover_conformance::proxy::{DynamodbFaults, Fault};
+use holdover_conformance::rotation::{Call, Kept, Rotation, Tend, Terms, Ticked, World};
+use holdover_rotation::{Keeper, Names, Rules, Schedule};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::pair::PATIENCE;
+use crate::raw::connected;
+
+const BASE: &str = "sessions";
+
+/// An hour for each table, and leases of three quarters of it.
+fn schedule() -> Schedule {
+    let hour = Duration::from_secs(3600);
+    Schedule::new(Rules::new(hour, hour / 4 * 3)).expect("the rules agree")
+}
+
+fn names() -> Names {
+    Names::new(BASE, &schedule()).expect("the base is allowed")
+}
+
+pub(crate) struct Worlds;
+
+#[async_trait]
+impl Rotation for Worlds {
+    fn terms(&self) -> Terms {
+        let rules = *schedule().rules();
+        Terms {
+            period: rules.period,
+            max_lease: rules.max_lease,
+            max_skew: rules.max_skew,
+            refresh: rules.refresh,
+            lead: rules.lead,
+            settle: rules.settle,
+            grace: rules.grace,
+        }
+    }
+
+    async fn world(&self, now: Timestamp) -> Result<Arc<dyn World>, String> {
+        let clock = Arc::new(ManualClock::at(now));
+        let follows = Arc::new(Follows(Arc::clone(&clock)));
+        let database = Database::memory_with_clock(follows).map_err(|error| error.to_string())?;
+        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| error.to_string())?;
+        let address = listener.local_addr().map_err(|error| error.to_string())?;
+        let serving = tokio::spawn(dynoxide::server::serve_on(listener, database));
+        let faults = DynamodbFaults::start(address).await.map_err(|error| error.to_string())?;
+        faults.tell_time(Some(Arc::clone(&clock) as Arc<dyn Clock>));
+        // What the suite does by hand is not counted, and not refused.
+        let client = connected(&url_at(&address.to_string(), BASE, "expiry=none")).await;
+        Ok(Arc::new(Served { clock, faults, client, direct: address.to_string(), serving }))
+    }
+}
+
+fn url_at(address: &str, table: &str, expiry: &str) -> String {
+    format!("dynamodb://test:test@us-east-1/{table}?{expiry}&create=true&endpoint=http://{address}{PATIENCE}")
+}
+
+/// The database has the world's clock.
+struct Follows(Arc<ManualClock>);
+
+impl dynoxide::storage_backend::Clock for Follows {
+    fn now_unix_secs(&self) -> u64 {
+        self.0.now().as_millis() / 1000
+    }
+
+    fn now_unix_secs_f64(&self) -> f64 {
+        Duration::from_millis(self.0.now().as_millis()).as_secs_f64()
+    }
+}
+
+struct Served {
+    clock: Arc<ManualClock>,
+    faults: DynamodbFaults,
+    client: Client,
+    direct: String,
+    serving: JoinHandle<()>,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+const fn operation(call: Call) -> &'static str {
+    match call {
+        Call::Read => "GetItem",
+        Call::Put => "PutItem",
+        Call::Change => "UpdateItem",
+        Call::List => "ListTables",
+        Call::Create => "CreateTable",
+        Call::Drop => "DeleteTable",
+    }
+}
+
+#[async_trait]
+impl World for Served {
+    fn clock(&self) -> Arc<ManualClock> {
+        Arc::clone(&self.clock)
+    }
+
+    async fn node(&self, clock: Arc<dyn Clock>) -> Result<Kept, Error> {
+        let url = url_at(&self.faults.address().to_string(), BASE, "expiry=rotation&period=1h&keeper=off");
+        let store = DynamoDb::connect_by(&url, clock, schedule()).await?;
+        let keeper = store.keeper().expect("its tables follow each other");
+        Ok(Kept { store, keeper: Arc::new(InHand(keeper)) })
+    }
+
+    fn name(&self, begins: Timestamp) -> String {
+        names().name(schedule().generation(begins))
+    }
+
+    fn base(&self) -> String {
+        BASE.to_owned()
+    }
+
+    async fn tables(&self) -> Result<Vec<String>, String> {
+        let mut pages = self.client.list_tables().into_paginator().items().send();
+        let mut names = Vec::new();
+        while let Some(name) = pages.next().await {
+            names.push(name.map_err(|error| error.to_string())?);
+        }
+        Ok(names)
+    }
+
+    async fn create_by_hand(&self, name: &str) -> Result<(), String> {
+        let url = url_at(&self.direct, name, "expiry=none");
+        holdover_backends::connect(&url).await.map(drop).map_err(|error| error.to_string())
+    }
+
+    async fn drop_by_hand(&self, name: &str) -> Result<(), String> {
+        let dropped = self.client.delete_table().table_name(name).send().await;
+        dropped.map(drop).map_err(|error| error.to_string())
+    }
+
+    /// As if the credentials had run out: the SDK does not try that again. (A denial it does, where the server tells another
+    /// time than this machine.)
+    fn refuse(&self, call: Call, times: usize) {
+        self.faults.strike(operation(call), Fault::Refuse(400, "ExpiredTokenException"), times);
+    }
+
+    fn heal(&self) {
+        self.faults.heal();
+    }
+
+    fn asked(&self, call: Call) -> usize {
+        self.faults.seen(operation(call)).requests
+    }
+}
+
+struct InHand(Arc<Keeper>);
+
+#[async_trait]
+impl Tend for InHand {
+    async fn tick(&self) -> Ticked {
+        let report = self.0.tick().await;
+        let failures = report.failures.iter();
+        Ticked {
+            created: report.created.is_some(),
+            dropped: report.dropped.len(),
+            held: report.held.map(|held| held.name().to_owned()),
+            failures: failures
+                .map(|failure| format!("{}: {}", failure.attempt.name(), failure.error))
+                .collect(),
+        }
+    }
+}
