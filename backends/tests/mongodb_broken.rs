@@ -127,6 +127,8 @@ const CLAIMED: Scope = Scope {
     copies: Copies::ONE,
     clusters: false,
     sets: true,
+    rotates: false,
+    worlds: false,
 };
 
 /// Opens stores on a set, once there is one.
