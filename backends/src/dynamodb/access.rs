@@ -23,18 +23,6 @@ pub(super) struct Access<'a> {
     pub(super) max_bytes: usize,
 }
 
-/// The table that is asked.
-pub(super) const fn table_of(ask: &Ask) -> Option<Generation> {
-    match ask {
-        Ask::Read { table, .. }
-        | Ask::Change { table, .. }
-        | Ask::Seal { table, .. }
-        | Ask::Put { table, .. }
-        | Ask::Raze { table, .. } => Some(*table),
-        Ask::Refresh => None,
-    }
-}
-
 /// The answer of a table that is not there. One that is only being made holds nothing.
 pub(super) const fn missing(ask: &Ask, is_being_made: bool) -> Answer {
     match ask {

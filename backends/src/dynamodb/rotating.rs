@@ -12,7 +12,7 @@ use holdover_rotation::carry::{Answer, Ask, Bearings, Carry, Outcome, Request, S
 use holdover_rotation::{ControlError, Generation, Keeper, LeaseTooLong, TableState, Tables};
 
 use super::NAME;
-use super::access::{Access, missing, table_of};
+use super::access::{Access, missing};
 use super::consumed::Meter;
 use super::error::{Cause, Failure};
 use super::layout::Unreadable;
@@ -84,13 +84,10 @@ impl Rotating {
 
     /// Everything that an operation has to know of time and tables.
     async fn bearings(&self, operation: Operation) -> Result<Bearings, Error> {
-        let tables = self.keeper.tables();
-        if let Some(known) = self.bearings_by(self.clock.now(), &tables, operation) {
-            return known;
+        match self.bearings_by(self.clock.now(), &self.keeper.tables(), operation) {
+            Some(known) => known,
+            None => self.refreshed(operation).await,
         }
-        let tables = self.refresh(operation).await?;
-        let known = self.bearings_by(tables.as_of(), &tables, operation);
-        known.unwrap_or_else(|| Err(unavailable(operation, "the tables changed while they were looked at")))
     }
 
     /// Nothing if what is known of the tables is too old.
@@ -100,19 +97,10 @@ impl Rotating {
         tables: &Tables,
         operation: Operation,
     ) -> Option<Result<Bearings, Error>> {
-        let schedule = self.keeper.schedule();
-        let view = schedule.view(now, tables).ok()?;
-        let common = schedule.common(now, tables, &view);
-        let reads = matches!(operation, Operation::Load | Operation::Inspect);
-        // A read need not be unavailable because no table is written to; what it completes goes where it was going.
-        let write = view.write.or_else(|| view.read.first().copied().filter(|_| reads));
-        let Some(write) = write else {
-            let message =
-                "no table is ready to be written to; is a keeper running, and may it create tables?";
-            return Some(Err(unavailable(operation, message)));
-        };
-        let common = common.unwrap_or(write);
-        Some(Ok(Bearings { now, read: view.read.into(), write, common }))
+        let only_reads = matches!(operation, Operation::Load | Operation::Inspect);
+        let bearings = self.keeper.schedule().bearings(now, tables, only_reads).ok()?;
+        let message = "no table is ready to be written to; is a keeper running, and may it create tables?";
+        Some(bearings.ok_or_else(|| unavailable(operation, message)))
     }
 
     async fn refresh(&self, operation: Operation) -> Result<Arc<Tables>, Error> {
@@ -153,7 +141,7 @@ impl Rotating {
         ask: &Ask,
         operation: Operation,
     ) -> Result<Answer, Error> {
-        let Some(generation) = table_of(ask) else {
+        let Some(generation) = ask.table() else {
             return Err(Failure::unsent(Cause::Unmade).into_error(operation));
         };
         let table = self.table(generation);

@@ -133,6 +133,20 @@ pub enum Ask {
     Refresh,
 }
 
+impl Ask {
+    /// The table that is asked; nothing for a look at which tables there are.
+    pub const fn table(&self) -> Option<Generation> {
+        match self {
+            Self::Read { table, .. }
+            | Self::Change { table, .. }
+            | Self::Seal { table, .. }
+            | Self::Put { table, .. }
+            | Self::Raze { table, .. } => Some(*table),
+            Self::Refresh => None,
+        }
+    }
+}
+
 /// What is in a table whose condition was not met.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Sight {

@@ -16,6 +16,7 @@ use holdover_api::Timestamp;
 pub use rules::{MAX_PERIOD, MAX_TABLES_READ, MIN_PERIOD, Rules, RulesError};
 pub use tables::{Table, TableState, Tables};
 
+use crate::carry::Bearings;
 use crate::generation::Generation;
 
 /// Periods, and what happens when in them.
@@ -213,6 +214,30 @@ impl Schedule {
         let write = view.write?;
         let mut written = view.read.iter().copied().filter(|generation| *generation <= write);
         written.rfind(may_change)
+    }
+
+    /// What an operation has to know of time and tables to be carried out; nothing if it has to write and no table may be
+    /// written. A read need not be unavailable then: what it completes goes where it was going.
+    ///
+    /// # Errors
+    ///
+    /// [`Stale`], as [`Schedule::view`].
+    pub fn bearings(
+        &self,
+        now: Timestamp,
+        tables: &Tables,
+        only_reads: bool,
+    ) -> Result<Option<Bearings>, Stale> {
+        let view = self.view(now, tables)?;
+        let common = self.common(now, tables, &view);
+        let write = view.write.or_else(|| view.read.first().copied().filter(|_| only_reads));
+        let bearings = write.map(|write| Bearings {
+            now,
+            read: view.read.into(),
+            write,
+            common: common.unwrap_or(write),
+        });
+        Ok(bearings)
     }
 
     /// Whether a deadline is one for which tables are kept (R12): ask before it is written.

@@ -156,7 +156,7 @@ impl World {
 
     fn step_lagging(&self, state: &mut State, process: usize, age: usize) {
         let Some(Running { ask, .. }) = &state.processes[process].running else { return };
-        let Some(table) = table_of(ask) else { return };
+        let Some(table) = ask.table() else { return };
         let found = state.tables[index(table)].past[age].clone();
         self.step(state, process, Some(Answer::Found(found)));
     }
@@ -180,7 +180,7 @@ impl World {
 
     /// What comes of an access; nothing if it is none to a table.
     fn perform(&self, state: &mut State, own: Option<Stamp>, ask: &Ask) -> Option<Answer> {
-        let table = index(table_of(ask)?);
+        let table = index(ask.table()?);
         let had = state.tables[table].held.is_some();
         let answer = state.tables[table].answer(ask, self.setting.twist, own, self.setting.lagging);
         state.wrongs.vanished |= had && state.tables[table].held.is_none();
@@ -255,17 +255,6 @@ impl World {
 
 fn generation(table: usize) -> Generation {
     Generation::new(table as u64)
-}
-
-fn table_of(ask: &Ask) -> Option<Generation> {
-    match ask {
-        Ask::Refresh => None,
-        Ask::Read { table, .. }
-        | Ask::Change { table, .. }
-        | Ask::Seal { table, .. }
-        | Ask::Put { table, .. }
-        | Ask::Raze { table, .. } => Some(*table),
-    }
 }
 
 const fn writes(ask: &Ask) -> bool {

@@ -24,17 +24,6 @@ pub(crate) struct Store {
     pub(crate) remembered: Mutex<Option<Generation>>,
 }
 
-pub(crate) const fn table_of(ask: &Ask) -> Option<Generation> {
-    match ask {
-        Ask::Read { table, .. }
-        | Ask::Change { table, .. }
-        | Ask::Seal { table, .. }
-        | Ask::Put { table, .. }
-        | Ask::Raze { table, .. } => Some(*table),
-        Ask::Refresh => None,
-    }
-}
-
 fn unavailable(operation: Operation, message: &'static str) -> Error {
     Error::new(ErrorKind::Unavailable, operation, "tables", message).without_effect()
 }
@@ -46,17 +35,13 @@ impl Store {
         tables: &Tables,
         operation: Operation,
     ) -> Option<Result<Bearings, Error>> {
-        let view = self.schedule.view(now, tables).ok()?;
-        let common = self.schedule.common(now, tables, &view);
-        let reads = matches!(operation, Operation::Load | Operation::Inspect);
-        let Some(write) = view.write.or_else(|| view.read.first().copied().filter(|_| reads)) else {
-            return Some(Err(unavailable(operation, "no table is ready to be written to")));
-        };
-        let common = common.unwrap_or(write);
-        Some(Ok(self.flaw.bearings(
-            Bearings { now, read: view.read.into(), write, common },
-            self.schedule.generation(now),
-        )))
+        let only_reads = matches!(operation, Operation::Load | Operation::Inspect);
+        let bearings = self.schedule.bearings(now, tables, only_reads).ok()?;
+        let present = self.schedule.generation(now);
+        Some(match bearings {
+            Some(bearings) => Ok(self.flaw.bearings(bearings, present)),
+            None => Err(unavailable(operation, "no table is ready to be written to")),
+        })
     }
 
     async fn bearings(&self, operation: Operation) -> Result<Bearings, Error> {

@@ -15,7 +15,7 @@ use holdover_rotation::{
 };
 
 use crate::flaws::Flaw;
-use crate::store::{Store, table_of};
+use crate::store::Store;
 
 const BASE: &str = "sessions";
 const PAGE: usize = 100;
@@ -120,7 +120,7 @@ impl Server {
             Ask::Put { .. } | Ask::Raze { .. } => Call::Put,
             Ask::Change { .. } | Ask::Seal { .. } => Call::Change,
         })?;
-        let Some(generation) = table_of(ask) else {
+        let Some(generation) = ask.table() else {
             return Err(Refusal::NoTable);
         };
         self.with(&names.name(generation), key, |held| perform(now, held, ask)).ok_or(Refusal::NoTable)
