@@ -2,11 +2,13 @@
 //!
 //! The SDK's futures are large: they are boxed here, so that those around them are not.
 
+use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
@@ -90,20 +92,11 @@ impl Table {
                 Ok(Answer::Done(None))
             }
             Err(error) => {
-                self.meter.refused();
-                match error {
-                    SdkError::ServiceError(refusal)
-                        if refusal.err().is_conditional_check_failed_exception() =>
-                    {
-                        match refusal.into_err() {
-                            PutItemError::ConditionalCheckFailedException(failed) => {
-                                Ok(Answer::Refused(failed.item))
-                            }
-                            _ => Ok(Answer::Refused(None)),
-                        }
-                    }
-                    other => Err(Failure::of(&other)),
-                }
+                let is_refusal = PutItemError::is_conditional_check_failed_exception;
+                self.not_done(error, is_refusal, |refusal| match refusal {
+                    PutItemError::ConditionalCheckFailedException(failed) => failed.item,
+                    _ => None,
+                })
             }
         }
     }
@@ -138,21 +131,31 @@ impl Table {
                 Ok(Answer::Done(answer.attributes))
             }
             Err(error) => {
-                self.meter.refused();
-                match error {
-                    SdkError::ServiceError(refusal)
-                        if refusal.err().is_conditional_check_failed_exception() =>
-                    {
-                        match refusal.into_err() {
-                            UpdateItemError::ConditionalCheckFailedException(failed) => {
-                                Ok(Answer::Refused(failed.item))
-                            }
-                            _ => Ok(Answer::Refused(None)),
-                        }
-                    }
-                    other => Err(Failure::of(&other)),
-                }
+                let is_refusal = UpdateItemError::is_conditional_check_failed_exception;
+                self.not_done(error, is_refusal, |refusal| match refusal {
+                    UpdateItemError::ConditionalCheckFailedException(failed) => failed.item,
+                    _ => None,
+                })
             }
+        }
+    }
+
+    /// What came of a change that was not made: its condition did not hold, or it failed.
+    fn not_done<E>(
+        &self,
+        error: SdkError<E, HttpResponse>,
+        is_refusal: impl Fn(&E) -> bool,
+        what_is_there: impl FnOnce(E) -> Option<Item>,
+    ) -> Result<Answer, Failure>
+    where
+        E: ProvideErrorMetadata + StdError + 'static,
+    {
+        self.meter.refused();
+        match error {
+            SdkError::ServiceError(refusal) if is_refusal(refusal.err()) => {
+                Ok(Answer::Refused(what_is_there(refusal.into_err())))
+            }
+            other => Err(Failure::of(&other)),
         }
     }
 
