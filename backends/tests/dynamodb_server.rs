@@ -21,7 +21,7 @@ use holdover_conformance::ServerControl;
 use holdover_conformance::servers::{self, Server};
 
 use crate::help::Embedded;
-use crate::support::{differential, key, open, stamp, write};
+use crate::support::{differential, key, open, stamp, write, writers};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn any_sequence_has_the_answers_of_the_memory_store() {
@@ -141,14 +141,7 @@ async fn sixty_writers_on_one_session_lose_nothing() {
         let store = open(&url).await;
         let key = key(1);
         store.save(&key, &create(10, 1)).await.unwrap();
-        let mut writers = Vec::new();
-        for number in 0..60_u8 {
-            let (store, write) = (Arc::clone(&store), write(On::Live, &format!("w{number}"), number + 10));
-            writers.push(tokio::spawn(async move { store.save(&key, &write).await }));
-        }
-        for writer in writers {
-            assert!(matches!(writer.await.unwrap(), Ok(SaveAnswer::Saved { .. })));
-        }
+        writers::sixty_merges(&store, key, &None).await;
         let record = store.load_latest(&key).await.unwrap().unwrap().record;
         assert_eq!((record.attributes.len(), record.lineage.writes()), (62, 61));
     }

@@ -7,7 +7,6 @@ mod help;
 mod index;
 mod support;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,7 +18,7 @@ use holdover_conformance::servers::{self, MongodbSet, Server};
 use mongodb::bson::{Bson, doc};
 
 use crate::help::{Calls, calls, sessions};
-use crate::support::{differential, key, open, stamp, write};
+use crate::support::{differential, key, open, stamp, write, writers};
 
 /// For what the server does when it gets to it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -85,19 +84,11 @@ async fn sixty_writers_on_one_session_lose_nothing_and_try_nothing_again() {
     let server = Server::start(&servers::mongodb_set_of_one()).await.unwrap();
     let store = open(&format!("{}&response_timeout=20s", server.url())).await;
     let key = key(1);
-    let now = SystemClock.now();
-    store.save(&key, &write(On::Absent { created: now }, "a", 1)).await.unwrap();
+    let created = SystemClock.now();
+    store.save(&key, &write(On::Absent { created }, "a", 1)).await.unwrap();
     let base = store.load_latest(&key).await.unwrap();
     let before = calls(server.url()).await;
-    let mut writers = Vec::new();
-    for number in 0..60_u8 {
-        let (store, mut write) = (Arc::clone(&store), write(On::Live, &format!("w{number}"), number + 10));
-        write.base.clone_from(&base);
-        writers.push(tokio::spawn(async move { store.save(&key, &write).await }));
-    }
-    for writer in writers {
-        assert!(matches!(writer.await.unwrap(), Ok(SaveAnswer::Saved { .. })));
-    }
+    writers::sixty_merges(&store, key, &base).await;
     let expected = Calls { changes: 60, ..Calls::default() };
     assert_eq!(calls(server.url()).await - before, expected, "one exchange a writer");
     let record = store.load_latest(&key).await.unwrap().unwrap().record;

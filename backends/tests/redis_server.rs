@@ -11,8 +11,6 @@ mod support;
 #[path = "redis_server/tls.rs"]
 mod tls;
 
-use std::sync::Arc;
-
 use holdover_api::{
     Clock, Effect, ErrorKind, InstallAnswer, On, SaveAnswer, SessionStoreExt, Stored, Survives, SystemClock,
     frame,
@@ -21,7 +19,7 @@ use holdover_conformance::ServerControl;
 use holdover_conformance::servers::{self, Server};
 
 use crate::help::calls;
-use crate::support::{differential, key, open, stamp, write};
+use crate::support::{differential, key, open, stamp, write, writers};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn any_sequence_has_the_answers_of_the_memory_store() {
@@ -69,18 +67,10 @@ async fn sixty_writers_on_one_session_lose_nothing() {
     let server = Server::start(&servers::redis()).await.unwrap();
     let store = open(server.url()).await;
     let key = key(1);
-    let now = SystemClock.now();
-    store.save(&key, &write(On::Absent { created: now }, "a", 1)).await.unwrap();
+    let created = SystemClock.now();
+    store.save(&key, &write(On::Absent { created }, "a", 1)).await.unwrap();
     let base = store.load_latest(&key).await.unwrap();
-    let mut writers = Vec::new();
-    for number in 0..60_u8 {
-        let (store, mut write) = (Arc::clone(&store), write(On::Live, &format!("w{number}"), number + 10));
-        write.base.clone_from(&base);
-        writers.push(tokio::spawn(async move { store.save(&key, &write).await }));
-    }
-    for writer in writers {
-        assert!(matches!(writer.await.unwrap(), Ok(SaveAnswer::Saved { .. })));
-    }
+    writers::sixty_merges(&store, key, &base).await;
     let record = store.load_latest(&key).await.unwrap().unwrap().record;
     assert_eq!(record.attributes.len(), 61);
 }

@@ -1,6 +1,7 @@
 //! What the tests of several backends share: short ways to ask for the usual, and the executable specification.
 
 pub(crate) mod differential;
+pub(crate) mod writers;
 
 use std::sync::Arc;
 use std::time::Duration;
