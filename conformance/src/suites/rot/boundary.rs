@@ -2,7 +2,7 @@
 
 use holdover_api::{On, SaveAnswer, Write};
 
-use super::stage::{Stage, all_read, dead_on};
+use super::stage::{Eve, Stage, all_read, dead_on};
 use crate::case::Ending;
 use crate::require;
 use crate::rotation::Call;
@@ -43,10 +43,7 @@ pub(super) async fn idle_sessions_end(trial: Trial) -> Result<(), Ending> {
 }
 
 pub(super) async fn read_only_astride(trial: Trial) -> Result<(), Ending> {
-    let stage = Stage::set(&trial).await?;
-    let (one, two) = (stage.seat(0).await?, stage.seat(0).await?);
-    stage.until_the_eve(&[&one, &two]).await?;
-    let key = one.create(&stage).await?;
+    let Eve { stage, creator: one, other: two, key } = Eve::of_the_boundary(&trial).await?;
     one.node.load_live(&key).await?;
     stage.over_the_boundary(&[&one, &two]).await?;
     one.touch(&stage, &key).await?;
@@ -54,10 +51,7 @@ pub(super) async fn read_only_astride(trial: Trial) -> Result<(), Ending> {
 }
 
 pub(super) async fn writing_astride(trial: Trial) -> Result<(), Ending> {
-    let stage = Stage::set(&trial).await?;
-    let (one, two) = (stage.seat(0).await?, stage.seat(0).await?);
-    stage.until_the_eve(&[&one, &two]).await?;
-    let key = one.create(&stage).await?;
+    let Eve { stage, creator: one, other: two, key } = Eve::of_the_boundary(&trial).await?;
     let loaded = one.node.load_live(&key).await?;
     stage.over_the_boundary(&[&one, &two]).await?;
     let write = Write { base: Some(loaded), ..one.write(&stage, On::Live, b"1") };
@@ -80,10 +74,7 @@ pub(super) async fn reader_against_writer(trial: Trial) -> Result<(), Ending> {
 }
 
 pub(super) async fn slow_writer_into_the_old_table(trial: Trial) -> Result<(), Ending> {
-    let stage = Stage::set(&trial).await?;
-    let (slow, fast) = stage.slow_and_fast().await?;
-    stage.until_the_eve(&[&slow, &fast]).await?;
-    let key = slow.create(&stage).await?;
+    let Eve { stage, creator: slow, other: fast, key } = Eve::with_clocks_apart(&trial).await?;
     let loaded = slow.node.load_live(&key).await?;
     stage.until(stage.boundary(), &[&slow, &fast]).await?;
     fast.save(&stage, &key, b"1").await?;
@@ -98,10 +89,7 @@ pub(super) async fn slow_writer_into_the_old_table(trial: Trial) -> Result<(), E
 }
 
 pub(super) async fn save_on_the_slow_node(trial: Trial) -> Result<(), Ending> {
-    let stage = Stage::set(&trial).await?;
-    let (slow, fast) = stage.slow_and_fast().await?;
-    stage.until_the_eve(&[&slow, &fast]).await?;
-    let key = slow.create(&stage).await?;
+    let Eve { stage, creator: slow, other: fast, key } = Eve::with_clocks_apart(&trial).await?;
     stage.until(stage.boundary(), &[&slow, &fast]).await?;
     fast.touch(&stage, &key).await?;
     slow.save(&stage, &key, b"1").await?;
@@ -109,10 +97,7 @@ pub(super) async fn save_on_the_slow_node(trial: Trial) -> Result<(), Ending> {
 }
 
 pub(super) async fn load_on_the_slow_node(trial: Trial) -> Result<(), Ending> {
-    let stage = Stage::set(&trial).await?;
-    let (slow, fast) = stage.slow_and_fast().await?;
-    stage.until_the_eve(&[&slow, &fast]).await?;
-    let key = slow.create(&stage).await?;
+    let Eve { stage, creator: slow, other: fast, key } = Eve::with_clocks_apart(&trial).await?;
     stage.until(stage.boundary(), &[&slow, &fast]).await?;
     fast.save(&stage, &key, b"1").await?;
     all_read(&[&slow, &fast], &key, b"1").await?;
@@ -132,10 +117,7 @@ pub(super) async fn login_on_the_fast_node(trial: Trial) -> Result<(), Ending> {
 }
 
 pub(super) async fn logout_on_the_slow_node(trial: Trial) -> Result<(), Ending> {
-    let stage = Stage::set(&trial).await?;
-    let (slow, fast) = stage.slow_and_fast().await?;
-    stage.until_the_eve(&[&slow, &fast]).await?;
-    let key = slow.create(&stage).await?;
+    let Eve { stage, creator: slow, other: fast, key } = Eve::with_clocks_apart(&trial).await?;
     stage.until(stage.boundary(), &[&slow, &fast]).await?;
     fast.touch(&stage, &key).await?;
     slow.node.delete(&key).await?;
@@ -145,10 +127,7 @@ pub(super) async fn logout_on_the_slow_node(trial: Trial) -> Result<(), Ending> 
 }
 
 pub(super) async fn logout_after_a_move(trial: Trial) -> Result<(), Ending> {
-    let stage = Stage::set(&trial).await?;
-    let (one, two) = (stage.seat(0).await?, stage.seat(0).await?);
-    stage.until_the_eve(&[&one, &two]).await?;
-    let key = one.create(&stage).await?;
+    let Eve { stage, creator: one, other: two, key } = Eve::of_the_boundary(&trial).await?;
     stage.over_the_boundary(&[&one, &two]).await?;
     one.save(&stage, &key, b"1").await?;
     two.node.delete(&key).await?;
@@ -156,10 +135,7 @@ pub(super) async fn logout_after_a_move(trial: Trial) -> Result<(), Ending> {
 }
 
 pub(super) async fn logout_before_a_move(trial: Trial) -> Result<(), Ending> {
-    let stage = Stage::set(&trial).await?;
-    let (one, two) = (stage.seat(0).await?, stage.seat(0).await?);
-    stage.until_the_eve(&[&one, &two]).await?;
-    let key = one.create(&stage).await?;
+    let Eve { stage, creator: one, other: two, key } = Eve::of_the_boundary(&trial).await?;
     let loaded = two.node.load_live(&key).await?;
     stage.over_the_boundary(&[&one, &two]).await?;
     one.node.delete(&key).await?;
@@ -170,10 +146,7 @@ pub(super) async fn logout_before_a_move(trial: Trial) -> Result<(), Ending> {
 }
 
 pub(super) async fn mover_dies(trial: Trial) -> Result<(), Ending> {
-    let stage = Stage::set(&trial).await?;
-    let (mover, other) = (stage.seat(0).await?, stage.seat(0).await?);
-    stage.until_the_eve(&[&mover, &other]).await?;
-    let key = mover.create(&stage).await?;
+    let Eve { stage, creator: mover, other, key } = Eve::of_the_boundary(&trial).await?;
     stage.over_the_boundary(&[&mover, &other]).await?;
     stage.world.refuse(Call::Put, usize::MAX);
     let died = mover.node.store.save(&key, &mover.write(&stage, On::Live, b"1")).await;
@@ -194,10 +167,7 @@ pub(super) async fn mover_dies(trial: Trial) -> Result<(), Ending> {
 }
 
 pub(super) async fn version_is_carried(trial: Trial) -> Result<(), Ending> {
-    let stage = Stage::set(&trial).await?;
-    let (one, two) = (stage.seat(0).await?, stage.seat(0).await?);
-    stage.until_the_eve(&[&one, &two]).await?;
-    let key = one.create(&stage).await?;
+    let Eve { stage, creator: one, other: two, key } = Eve::of_the_boundary(&trial).await?;
     let loaded = one.node.load_live(&key).await?;
     stage.over_the_boundary(&[&one, &two]).await?;
     two.touch(&stage, &key).await?;

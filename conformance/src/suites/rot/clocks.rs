@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use holdover_api::{Deadline, Effect, ErrorKind, On, SaveAnswer, Timestamp, Write};
 
-use super::stage::{Seat, Stage, all_read, tick};
+use super::stage::{Eve, Seat, Stage, all_read, tick};
 use crate::case::Ending;
 use crate::require;
 use crate::suites::race::support::must_save;
@@ -70,10 +70,7 @@ pub(super) async fn asleep(trial: Trial) -> Result<(), Ending> {
 }
 
 pub(super) async fn a_clock_far_ahead(trial: Trial) -> Result<(), Ending> {
-    let stage = Stage::set(&trial).await?;
-    let (one, stray) = (stage.seat(0).await?, stage.seat(0).await?);
-    stage.until_the_eve(&[&one, &stray]).await?;
-    let key = one.create(&stage).await?;
+    let Eve { stage, creator: one, other: stray, key } = Eve::of_the_boundary(&trial).await?;
     stage.over_the_boundary(&[&one, &stray]).await?;
     let before = stage.world.tables().await.map_err(Ending::Error)?;
     let period = i64::try_from(stage.terms.period.as_millis()).unwrap_or(i64::MAX);

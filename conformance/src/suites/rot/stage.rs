@@ -136,6 +136,37 @@ impl Stage {
     }
 }
 
+/// Before a boundary, where every node is still in the old period, with a session in the old table.
+pub(super) struct Eve {
+    pub(super) stage: Stage,
+    /// The node that has created it; the slow one, if their clocks are apart.
+    pub(super) creator: Seat,
+    pub(super) other: Seat,
+    pub(super) key: SessionKey,
+}
+
+impl Eve {
+    /// With two nodes that know the time.
+    pub(super) async fn of_the_boundary(trial: &Trial) -> Result<Self, Ending> {
+        let stage = Stage::set(trial).await?;
+        let seats = (stage.seat(0).await?, stage.seat(0).await?);
+        Self::reached(stage, seats).await
+    }
+
+    /// With a slow and a fast one.
+    pub(super) async fn with_clocks_apart(trial: &Trial) -> Result<Self, Ending> {
+        let stage = Stage::set(trial).await?;
+        let seats = stage.slow_and_fast().await?;
+        Self::reached(stage, seats).await
+    }
+
+    async fn reached(stage: Stage, (creator, other): (Seat, Seat)) -> Result<Self, Ending> {
+        stage.until_the_eve(&[&creator, &other]).await?;
+        let key = creator.create(&stage).await?;
+        Ok(Self { stage, creator, other, key })
+    }
+}
+
 /// One tick of each.
 pub(super) async fn tick(seats: &[&Seat]) -> Vec<Ticked> {
     let mut all = Vec::new();
