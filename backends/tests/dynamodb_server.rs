@@ -1,6 +1,8 @@
 //! What the exam does not ask: what an operation costs, limits, the layout, tables that are missing or wrong, throttling
 //! and refusals. On Dynalite and on the embedded DynamoDB.
 
+#[path = "dynamodb_server/billing.rs"]
+mod billing;
 #[path = "dynamodb_server/help.rs"]
 mod help;
 #[path = "dynamodb_server/refusals.rs"]

@@ -7,6 +7,7 @@ use holdover_api::{Error, Survives};
 use holdover_rotation::{Rules, Schedule};
 
 use super::NAME;
+use super::capacity::Capacity;
 use super::layout::LARGEST;
 use crate::host::{self, Wrong};
 use crate::parameters::{Parameters, decoded, misconfigured};
@@ -87,6 +88,20 @@ pub(super) enum Billing {
         /// Write units.
         write_units: i64,
     },
+    /// As the table before it; where there is none, for what is used.
+    Inherited,
+}
+
+impl Billing {
+    /// What is asked for where no table comes before.
+    pub(super) const fn stated(self) -> Capacity {
+        match self {
+            Self::OnDemand | Self::Inherited => Capacity::OnDemand(None),
+            Self::Provisioned { read_units, write_units } => {
+                Capacity::Provisioned { read_units, write_units }
+            }
+        }
+    }
 }
 
 /// A checked URL. Its `Debug` leaves out credentials.
@@ -162,7 +177,7 @@ impl Config {
             login,
             table: parse_table(parts.path)?,
             expiry,
-            billing: parse_billing(&parameters)?,
+            billing: parse_billing(expiry, &parameters)?,
             prefix,
             max_bytes,
             connect_timeout: parameters.duration("connect_timeout", DEFAULT_TIMEOUT)?,
@@ -322,7 +337,7 @@ fn parse_switch(name: &'static str, parameters: &Parameters) -> Result<Option<bo
     }
 }
 
-fn parse_billing(parameters: &Parameters) -> Result<Billing, Error> {
+fn parse_billing(expiry: ExpiryBy, parameters: &Parameters) -> Result<Billing, Error> {
     let units = |name: &'static str| -> Result<Option<i64>, Error> {
         let Some(_) = parameters.text(name) else { return Ok(None) };
         let units = parameters.count(name, 1)?;
@@ -330,10 +345,19 @@ fn parse_billing(parameters: &Parameters) -> Result<Billing, Error> {
     };
     match (parameters.text("billing"), units("read_units")?, units("write_units")?) {
         (None | Some("on-demand"), None, None) => Ok(Billing::OnDemand),
+        (Some("inherited"), None, None) if matches!(expiry, ExpiryBy::Rotation(_)) => Ok(Billing::Inherited),
+        (Some("inherited"), None, None) => {
+            Err(parameters
+                .refuse("billing", "on-demand or provisioned: inherited belongs to expiry=rotation"))
+        }
         (Some("provisioned"), Some(read_units), Some(write_units)) => {
             Ok(Billing::Provisioned { read_units, write_units })
         }
-        _ => Err(parameters.refuse("billing", "on-demand, or provisioned with read_units and write_units")),
+        _ => {
+            let choices =
+                "on-demand, or provisioned with read_units and write_units, or inherited (expiry=rotation)";
+            Err(parameters.refuse("billing", choices))
+        }
     }
 }
 

@@ -95,6 +95,11 @@ fn what_cannot_be_meant_is_refused() {
         ("dynamodb://eu-west-1/sessions?expiry=ttl&billing=free", "billing"),
         ("dynamodb://eu-west-1/sessions?expiry=ttl&billing=provisioned", "read_units"),
         ("dynamodb://eu-west-1/sessions?expiry=ttl&read_units=5", "billing"),
+        ("dynamodb://eu-west-1/sessions?expiry=ttl&billing=inherited", "belongs to expiry=rotation"),
+        (
+            "dynamodb://eu-west-1/sessions?expiry=rotation&period=1h&keeper=on&billing=inherited&read_units=5&write_units=5",
+            "billing",
+        ),
         ("dynamodb://eu-west-1/sessions?expiry=ttl&max_bytes=409600", "at most"),
         ("dynamodb://eu-west-1/sessions?expiry=ttl&survives=everything", "survives"),
         ("dynamodb://eu-west-1/sessions?expiry=ttl&tabel=x", "not known"),

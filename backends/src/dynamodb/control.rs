@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
-use aws_sdk_dynamodb::types::TableStatus;
+use aws_sdk_dynamodb::types::{TableDescription, TableStatus};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserializationInterceptorContextRef;
@@ -16,9 +16,11 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use holdover_api::{Operation, Timestamp};
 use holdover_rotation::{
-    ControlError, ControlPlane, Created, Description, Dropped, Page, ServerTime, TableState,
+    ControlError, ControlPlane, Created, Description, Dropped, Generation, Names, Page, ServerTime,
+    TableState,
 };
 
+use super::capacity::Capacity;
 use super::client::about_tables;
 use super::config::Billing;
 use super::error::Failure;
@@ -30,12 +32,56 @@ const RESOLUTION: Duration = Duration::from_secs(1);
 /// The tables of one account and region, for the keeper.
 pub(super) struct Control {
     pub(super) client: Client,
+    pub(super) names: Names,
     pub(super) billing: Billing,
 }
 
 impl fmt::Debug for Control {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Control").field("billing", &self.billing).finish_non_exhaustive()
+    }
+}
+
+impl Control {
+    /// What the table of this name will be paid for.
+    async fn capacity(&self, name: &str) -> Result<Capacity, ControlError> {
+        let before = match self.billing {
+            Billing::Inherited => self.newest_before(name).await?,
+            Billing::OnDemand | Billing::Provisioned { .. } => None,
+        };
+        let Some(before) = before else { return Ok(self.billing.stated()) };
+        let table = self.described(&self.names.name(before)).await?;
+        // It went while it was looked for: so did whatever an operator had set.
+        Ok(table.map_or_else(|| self.billing.stated(), |table| Capacity::of_table(&table)))
+    }
+
+    async fn newest_before(&self, name: &str) -> Result<Option<Generation>, ControlError> {
+        let new = self.names.generation(name);
+        let mut newest = None;
+        let mut after: Option<String> = None;
+        loop {
+            let page = self.list(after.as_deref()).await?;
+            let older = page.names.iter().filter_map(|name| self.names.generation(name));
+            newest = newest.max(older.filter(|table| Some(*table) < new).max());
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok(newest),
+            }
+        }
+    }
+
+    async fn described(&self, name: &str) -> Result<Option<TableDescription>, ControlError> {
+        let request = self.client.describe_table().table_name(name);
+        match Box::pin(request.customize().config_override(about_tables()).send()).await {
+            Ok(answer) => Ok(answer.table),
+            Err(error) => {
+                let failure = Failure::of(&error);
+                match failure.code() {
+                    Some("ResourceNotFoundException") => Ok(None),
+                    _ => Err(failed(failure)),
+                }
+            }
+        }
     }
 }
 
@@ -58,24 +104,15 @@ impl ControlPlane for Control {
     }
 
     async fn describe(&self, name: &str) -> Result<Option<Description>, ControlError> {
-        let request = self.client.describe_table().table_name(name);
-        match Box::pin(request.customize().config_override(about_tables()).send()).await {
-            Ok(answer) => Ok(answer.table.map(|table| {
-                let created = table.creation_date_time().map(timestamp).unwrap_or_default();
-                Description { state: state(table.table_status()), created }
-            })),
-            Err(error) => {
-                let failure = Failure::of(&error);
-                match failure.code() {
-                    Some("ResourceNotFoundException") => Ok(None),
-                    _ => Err(failed(failure)),
-                }
-            }
-        }
+        Ok(self.described(name).await?.map(|table| {
+            let created = table.creation_date_time().map(timestamp).unwrap_or_default();
+            Description { state: state(table.table_status()), created }
+        }))
     }
 
     async fn create(&self, name: &str) -> Result<Created, ControlError> {
-        let request = creation(&self.client, name, self.billing).map_err(failed)?;
+        let capacity = self.capacity(name).await?;
+        let request = creation(&self.client, name, capacity).map_err(failed)?;
         match Box::pin(request.customize().config_override(about_tables()).send()).await {
             Ok(_) => Ok(Created::Begun),
             Err(error) => {

@@ -4,6 +4,7 @@
 //! needs, and the settings that a table should have.
 
 mod access;
+mod capacity;
 #[cfg(feature = "dynamodb-local")]
 mod census;
 mod client;
@@ -97,7 +98,7 @@ fn in_turn(
 ) -> Result<Rotating, Error> {
     let names = Names::new(&config.table, &schedule);
     let names = names.map_err(|error| misconfigured(NAME, error.to_string()))?;
-    let control = Arc::new(Control { client: client.clone(), billing: config.billing });
+    let control = Arc::new(Control { client: client.clone(), names: names.clone(), billing: config.billing });
     Ok(Rotating {
         client: client.clone(),
         meter: Arc::clone(meter),

@@ -5,14 +5,15 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::create_table::builders::CreateTableFluentBuilder;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ProvisionedThroughput, ScalarAttributeType,
-    TableDescription, TableStatus, TimeToLiveDescription, TimeToLiveSpecification, TimeToLiveStatus,
+    AttributeDefinition, KeySchemaElement, KeyType, ScalarAttributeType, TableDescription, TableStatus,
+    TimeToLiveDescription, TimeToLiveSpecification, TimeToLiveStatus,
 };
 use holdover_api::{Error, ErrorKind, Operation, pause, within};
 
 use super::NAME;
+use super::capacity::Capacity;
 use super::client::about_tables;
-use super::config::{Billing, Config, ExpiryBy};
+use super::config::{Config, ExpiryBy};
 use super::error::{Cause, Failure};
 use super::layout::{KEY, REMOVE_AFTER};
 use crate::parameters::misconfigured;
@@ -75,7 +76,7 @@ impl Preparation<'_> {
                 "the table is missing; create it as the backend's readme says, or add create=true to the url",
             ));
         }
-        let request = creation(self.client, &self.config.table, self.config.billing)
+        let request = creation(self.client, &self.config.table, self.config.billing.stated())
             .map_err(|failure| failure.into_error(Operation::Connect))?;
         match Box::pin(request.customize().config_override(about_tables()).send()).await {
             Ok(_) => Ok(()),
@@ -154,7 +155,7 @@ impl Preparation<'_> {
 pub(super) fn creation(
     client: &Client,
     name: &str,
-    billing: Billing,
+    capacity: Capacity,
 ) -> Result<CreateTableFluentBuilder, Failure> {
     let key = AttributeDefinition::builder()
         .attribute_name(KEY)
@@ -166,19 +167,8 @@ pub(super) fn creation(
         .key_type(KeyType::Hash)
         .build()
         .map_err(|_| Failure::unsent(Cause::Unmade))?;
-    let mut request = client.create_table().table_name(name).attribute_definitions(key).key_schema(schema);
-    request = match billing {
-        Billing::OnDemand => request.billing_mode(BillingMode::PayPerRequest),
-        Billing::Provisioned { read_units, write_units } => {
-            let throughput = ProvisionedThroughput::builder()
-                .read_capacity_units(read_units)
-                .write_capacity_units(write_units)
-                .build()
-                .map_err(|_| Failure::unsent(Cause::Unmade))?;
-            request.billing_mode(BillingMode::Provisioned).provisioned_throughput(throughput)
-        }
-    };
-    Ok(request)
+    let request = client.create_table().table_name(name).attribute_definitions(key).key_schema(schema);
+    capacity.ask(request)
 }
 
 /// What the table says of its time to live.
