@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use holdover_api::{Error, SessionStore};
+use holdover_api::{Clock, Error, SessionStore};
 use holdover_conformance::servers::{self, Recipe, Server};
 use holdover_conformance::{Harness, Node, PrivateServer, Raw};
 use tokio::runtime::Runtime;
@@ -29,6 +29,11 @@ pub(crate) trait Below: Raw + Sized {
     /// The parameter of a URL that keeps a place of this run apart from all others.
     fn place(prefix: &str, place: &str) -> String {
         format!("prefix={prefix}:{place}:")
+    }
+
+    /// Opens a store by its URL.
+    async fn open(url: &str, clock: Arc<dyn Clock>) -> Result<Arc<dyn SessionStore>, Error> {
+        holdover_backends::connect_with_clock(url, clock).await
     }
 
     /// Reaches the keys of the run on the server at a URL.
@@ -74,7 +79,7 @@ impl<B: Below> Harness for OnServer<B> {
         let parameters_begin = if server.contains('?') { '&' } else { '?' };
         let place = B::place(&run_prefix(), &node.place);
         let url = format!("{server}{parameters_begin}{place}{PATIENCE}");
-        holdover_backends::connect_with_clock(&url, node.clock).await
+        B::open(&url, node.clock).await
     }
 
     fn raw(&self) -> Option<Arc<dyn Raw>> {
