@@ -23,6 +23,7 @@ mod run;
 pub mod servers;
 mod soak;
 pub mod suites;
+mod transcript;
 mod trial;
 
 pub use case::{Applies, Case, Ending, Running, Scope, Verdict};
@@ -36,8 +37,9 @@ pub use memory::MemoryHarness;
 pub use random::Random;
 pub use raw::RawCopies;
 pub use report::{Outcome, Report, Status};
-pub use run::{CASE_LIMIT, case_seed, run_case, run_case_in, scope_of};
+pub use run::{CASE_LIMIT, case_seed, examine, run_case, run_case_in, scope_of};
 pub use soak::{SoakLength, SoakReport, soak};
+pub use transcript::{Grade, Graded, Score, TRANSCRIPT_SCHEMA, Transcript};
 pub use trial::{LIFETIME, Subject, Trial};
 
 /// Compiles the examples of the README.

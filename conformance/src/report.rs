@@ -3,7 +3,10 @@
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-use crate::case::{Case, Ending, Verdict};
+use serde::{Deserialize, Serialize};
+
+use crate::case::{Case, Verdict};
+use crate::transcript::Grade;
 
 /// One case and what came of it.
 #[derive(Clone, Debug)]
@@ -17,7 +20,8 @@ pub struct Outcome {
 }
 
 /// A run in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Status {
     /// Everything that can be asked of the store passed.
     Conformant,
@@ -30,6 +34,32 @@ pub enum Status {
 }
 
 impl Status {
+    /// What weighs most comes first: a broken promise, then a broken bench, then whatever was left open.
+    const BY_WEIGHT: [Self; 4] =
+        [Self::NonConformant, Self::HarnessError, Self::Incomplete, Self::Conformant];
+
+    /// A run in one word, from its verdicts. A run of nothing is incomplete.
+    pub fn of(grades: impl IntoIterator<Item = Grade>) -> Self {
+        let (mut passed, mut worst) = (false, Self::Conformant);
+        for grade in grades {
+            passed |= grade == Grade::Pass;
+            worst = worst.worse(match grade {
+                Grade::Fail => Self::NonConformant,
+                Grade::Error => Self::HarnessError,
+                Grade::Vacuous | Grade::Unknown | Grade::NotRun => Self::Incomplete,
+                Grade::Pass | Grade::NotApplicable => Self::Conformant,
+            });
+        }
+        if passed { worst } else { worst.worse(Self::Incomplete) }
+    }
+
+    /// The one of two that weighs more.
+    #[must_use]
+    pub fn worse(self, other: Self) -> Self {
+        let either = |status: &Self| *status == self || *status == other;
+        Self::BY_WEIGHT.into_iter().find(either).unwrap_or(self)
+    }
+
     /// The exit code of the command: 0, 1, 2, 3.
     pub const fn exit_code(self) -> u8 {
         match self {
@@ -62,18 +92,7 @@ pub struct Report {
 impl Report {
     /// A broken promise weighs most, then a broken bench, then whatever was left open. A run of nothing is incomplete.
     pub fn status(&self) -> Status {
-        let any = |is: fn(&Verdict) -> bool| self.outcomes.iter().any(|outcome| is(&outcome.verdict));
-        if any(|verdict| matches!(verdict, Verdict::Ended(Ending::Failed(_)))) {
-            return Status::NonConformant;
-        }
-        if any(|verdict| matches!(verdict, Verdict::Ended(Ending::Error(_)))) {
-            return Status::HarnessError;
-        }
-        let open = any(|verdict| matches!(verdict, Verdict::Ended(_) | Verdict::NotRun(_)));
-        if open || !any(|verdict| matches!(verdict, Verdict::Pass)) {
-            return Status::Incomplete;
-        }
-        Status::Conformant
+        Status::of(self.outcomes.iter().map(|outcome| Grade::from(&outcome.verdict)))
     }
 
     fn count(&self, word: &str) -> usize {
@@ -119,6 +138,7 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::case::Ending;
     use crate::suites;
 
     fn report(verdicts: Vec<Verdict>) -> Report {

@@ -5,11 +5,14 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdover_api::within;
+use holdover_api::{Stopwatch, within};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use crate::case::{Applies, Case, Ending, Scope, Verdict};
 use crate::harness::{Harness, Node};
 use crate::random::Random;
+use crate::report::{Outcome, Report};
 use crate::trial::Trial;
 
 /// How long a case may take before it counts as hanging.
@@ -52,6 +55,38 @@ pub async fn scope_of(harness: &Arc<dyn Harness>) -> Result<Scope, Ending> {
         })
     })
     .await
+}
+
+/// Cases that are under way at the same time: they mostly wait for the store.
+const CASES_AT_A_TIME: usize = 4;
+
+/// Puts cases to a store, a few at a time, and answers what is examined and what came of it, in the order of the cases.
+///
+/// Needs a multi-threaded runtime, as [`run_case`] does. [`Transcript`](crate::Transcript) shows it.
+///
+/// # Errors
+///
+/// As [`scope_of`]: no handle could be opened.
+pub async fn examine(
+    harness: &Arc<dyn Harness>,
+    cases: Vec<Case>,
+    seed: u64,
+) -> Result<(Scope, Report), Ending> {
+    let scope = scope_of(harness).await?;
+    let places = Arc::new(Semaphore::new(CASES_AT_A_TIME));
+    let mut running = JoinSet::new();
+    for (number, case) in cases.into_iter().enumerate() {
+        let (harness, places) = (Arc::clone(harness), Arc::clone(&places));
+        running.spawn(async move {
+            let _place = places.acquire().await;
+            let since = Stopwatch::start();
+            let verdict = run_case_in(&harness, &scope, &case, seed, CASE_LIMIT).await;
+            (number, Outcome { case, verdict, took: since.elapsed() })
+        });
+    }
+    let mut numbered = running.join_all().await;
+    numbered.sort_by_key(|(number, _)| *number);
+    Ok((scope, Report { outcomes: numbered.into_iter().map(|(_, outcome)| outcome).collect() }))
 }
 
 /// Puts one case to one store.

@@ -22,6 +22,8 @@ pub(crate) struct Examined {
     /// Makes handles.
     pub(crate) harness: Arc<dyn Harness>,
     leftovers: Vec<Leftovers>,
+    /// What has to be known about how some cases are put.
+    pub(crate) notes: Vec<String>,
 }
 
 /// What a run leaves in a store that the suite reaches below.
@@ -62,9 +64,11 @@ impl Examined {
 pub(crate) fn examined(url: &str, run: u64) -> Result<Examined, String> {
     let scheme = url.split(':').next().unwrap_or_default();
     match scheme {
-        "memory" if ["memory:", "memory://"].contains(&url) => {
-            Ok(Examined { harness: Arc::new(MemoryHarness::default()), leftovers: Vec::new() })
-        }
+        "memory" if ["memory:", "memory://"].contains(&url) => Ok(Examined {
+            harness: Arc::new(MemoryHarness::default()),
+            leftovers: Vec::new(),
+            notes: Vec::new(),
+        }),
         "memory" => Err("the suite examines memory: as it is, without parameters".to_owned()),
         _ if parameter(url, "prefix").is_some() => {
             Err("leave the prefix out of the url: the suite gives each case a prefix of its own".to_owned())
@@ -76,13 +80,14 @@ pub(crate) fn examined(url: &str, run: u64) -> Result<Examined, String> {
         _ if CopiesHarness::is_meant(url) => {
             let harness = CopiesHarness::of(url, &format!("{PREFIX}-{run:016x}"))?;
             let leftovers = harness.leftovers();
-            Ok(Examined { harness: Arc::new(harness), leftovers })
+            Ok(Examined { harness: Arc::new(harness), leftovers, notes: Vec::new() })
         }
         _ => {
             let prefix = format!("{PREFIX}-{run:016x}");
             let harness = UrlHarness { url: url.to_owned(), scheme: scheme.to_owned(), prefix };
             let leftovers = harness.below();
-            Ok(Examined { harness: Arc::new(harness), leftovers: leftovers.into_iter().collect() })
+            let leftovers = leftovers.into_iter().collect();
+            Ok(Examined { harness: Arc::new(harness), leftovers, notes: Vec::new() })
         }
     }
 }
