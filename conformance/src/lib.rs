@@ -46,3 +46,8 @@ pub use trial::{LIFETIME, Subject, Trial};
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// Compiles the example of the page for authors.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/your-own-store.md")]
+struct YourOwnStore;
