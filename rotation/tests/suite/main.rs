@@ -1,6 +1,7 @@
 //! The cases on rotation, on tables in memory: a sound store passes them, and each can fail.
 //! `cargo test -p holdover-rotation --test suite`.
 
+mod ancestors;
 mod flaws;
 mod store;
 mod world;
@@ -17,13 +18,13 @@ use holdover_conformance::{
 };
 
 use flaws::Flaw;
-use world::Worlds;
+use world::{Kind, Worlds};
 
 /// Knows nothing but worlds of tables.
-struct OnTables(Flaw);
+struct OnTables<K>(K);
 
 #[async_trait]
-impl Harness for OnTables {
+impl<K: Kind> Harness for OnTables<K> {
     fn name(&self) -> String {
         format!("tables in memory ({:?})", self.0)
     }
@@ -45,8 +46,8 @@ impl Harness for OnTables {
     }
 }
 
-async fn verdict(flaw: Flaw, case: &Case) -> Verdict {
-    let harness: Arc<dyn Harness> = Arc::new(OnTables(flaw));
+async fn verdict(kind: impl Kind, case: &Case) -> Verdict {
+    let harness: Arc<dyn Harness> = Arc::new(OnTables(kind));
     let seed = fresh_seed().expect("a seed is drawn");
     let scope = scope_of(&harness).await.expect("a node can be opened");
     run_case_in(&harness, &scope, case, seed, CASE_LIMIT).await

@@ -17,13 +17,19 @@ use holdover_rotation::{
 use crate::flaws::Flaw;
 use crate::store::Store;
 
-const BASE: &str = "sessions";
-const PAGE: usize = 100;
+pub(crate) const BASE: &str = "sessions";
+/// The most names that one list has.
+pub(crate) const PAGE: usize = 100;
 
 /// An hour for each table, and leases of three quarters of it.
 pub(crate) fn schedule() -> Schedule {
     let hour = Duration::from_secs(3600);
     Schedule::new(Rules::new(hour, hour / 4 * 3)).expect("the rules agree")
+}
+
+/// What the tables of every world are called.
+pub(crate) fn names() -> Names {
+    Names::new(BASE, &schedule()).expect("the base is allowed")
 }
 
 /// The rules as the suite wants to know them.
@@ -40,41 +46,49 @@ pub(crate) fn terms() -> Terms {
     }
 }
 
-/// Makes worlds whose stores have a flaw, or none.
-pub(crate) struct Worlds(pub(crate) Flaw);
+/// What the tables of a world are for: the stores of its nodes, and what their tables hold.
+#[async_trait]
+pub(crate) trait Kind: Copy + fmt::Debug + Send + Sync + 'static {
+    /// What a table holds of one session.
+    type Row: Send + Sync + 'static;
+
+    /// An application node.
+    async fn node(self, server: Arc<Server<Self::Row>>, clock: Arc<dyn Clock>) -> Result<Kept, Error>;
+}
+
+/// Makes worlds of one kind.
+pub(crate) struct Worlds<K>(pub(crate) K);
 
 #[async_trait]
-impl Rotation for Worlds {
+impl<K: Kind> Rotation for Worlds<K> {
     fn terms(&self) -> Terms {
         terms()
     }
 
     async fn world(&self, now: Timestamp) -> Result<Arc<dyn World>, String> {
-        let server = Server { clock: Arc::new(ManualClock::at(now)), state: Mutex::default() };
-        Ok(Arc::new(InMemory { server: Arc::new(server), flaw: self.0 }))
+        Ok(Arc::new(InMemory { server: Arc::new(Server::at(now)), kind: self.0 }))
     }
 }
 
-struct InMemory {
-    server: Arc<Server>,
-    flaw: Flaw,
+struct InMemory<K: Kind> {
+    server: Arc<Server<K::Row>>,
+    kind: K,
 }
 
-pub(crate) struct Server {
+pub(crate) struct Server<Row = Held> {
     pub(crate) clock: Arc<ManualClock>,
-    state: Mutex<State>,
+    state: Mutex<State<Row>>,
 }
 
-#[derive(Default)]
-struct State {
-    tables: BTreeMap<String, Table>,
+struct State<Row> {
+    tables: BTreeMap<String, Table<Row>>,
     refusals: BTreeMap<Call, usize>,
     asked: BTreeMap<Call, usize>,
 }
 
-struct Table {
+struct Table<Row> {
     created: Timestamp,
-    held: HashMap<SessionKey, Held>,
+    held: HashMap<SessionKey, Row>,
 }
 
 /// What a server does not do.
@@ -83,19 +97,25 @@ pub(crate) enum Refusal {
     Refused,
 }
 
-impl fmt::Debug for Server {
+impl<Row> fmt::Debug for Server<Row> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Server")
     }
 }
 
-impl Server {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl<Row> Server<Row> {
+    /// A server without tables.
+    pub(crate) fn at(now: Timestamp) -> Self {
+        let state = State { tables: BTreeMap::new(), refusals: BTreeMap::new(), asked: BTreeMap::new() };
+        Self { clock: Arc::new(ManualClock::at(now)), state: Mutex::new(state) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<Row>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts a call; whether it is refused.
-    fn called(&self, call: Call) -> Result<(), Refusal> {
+    pub(crate) fn called(&self, call: Call) -> Result<(), Refusal> {
         let mut state = self.state();
         *state.asked.entry(call).or_default() += 1;
         match state.refusals.get_mut(&call) {
@@ -107,31 +127,12 @@ impl Server {
         }
     }
 
-    /// One access to a table, under the lock.
-    pub(crate) fn access(
-        &self,
-        names: &Names,
-        key: &SessionKey,
-        now: Timestamp,
-        ask: &Ask,
-    ) -> Result<Answer, Refusal> {
-        self.called(match ask {
-            Ask::Read { .. } | Ask::Refresh => Call::Read,
-            Ask::Put { .. } | Ask::Raze { .. } => Call::Put,
-            Ask::Change { .. } | Ask::Seal { .. } => Call::Change,
-        })?;
-        let Some(generation) = ask.table() else {
-            return Err(Refusal::NoTable);
-        };
-        self.with(&names.name(generation), key, |held| perform(now, held, ask)).ok_or(Refusal::NoTable)
-    }
-
     /// Changes what a table holds; nothing if there is no such table.
     pub(crate) fn with<T>(
         &self,
         table: &str,
         key: &SessionKey,
-        change: impl FnOnce(Option<Held>) -> (Option<Held>, T),
+        change: impl FnOnce(Option<Row>) -> (Option<Row>, T),
     ) -> Option<T> {
         let mut state = self.state();
         let table = state.tables.get_mut(table)?;
@@ -150,7 +151,7 @@ impl Server {
         self.state().tables.remove(name).is_some()
     }
 
-    fn create(&self, name: &str) -> bool {
+    pub(crate) fn create(&self, name: &str) -> bool {
         let created = self.clock.now();
         let mut state = self.state();
         if state.tables.contains_key(name) {
@@ -161,38 +162,39 @@ impl Server {
     }
 }
 
+impl Server {
+    /// One access to a table, under the lock.
+    pub(crate) fn access(
+        &self,
+        names: &Names,
+        key: &SessionKey,
+        now: Timestamp,
+        ask: &Ask,
+    ) -> Result<Answer, Refusal> {
+        self.called(match ask {
+            Ask::Read { .. } | Ask::Refresh => Call::Read,
+            Ask::Put { .. } | Ask::Raze { .. } => Call::Put,
+            Ask::Change { .. } | Ask::Seal { .. } => Call::Change,
+        })?;
+        let Some(generation) = ask.table() else {
+            return Err(Refusal::NoTable);
+        };
+        self.with(&names.name(generation), key, |held| perform(now, held, ask)).ok_or(Refusal::NoTable)
+    }
+}
+
 #[async_trait]
-impl World for InMemory {
+impl<K: Kind> World for InMemory<K> {
     fn clock(&self) -> Arc<ManualClock> {
         Arc::clone(&self.server.clock)
     }
 
     async fn node(&self, clock: Arc<dyn Clock>) -> Result<Kept, Error> {
-        let names = Names::new(BASE, &schedule()).expect("the base is allowed");
-        let control = Control {
-            server: Arc::clone(&self.server),
-            clock: Arc::clone(&clock),
-            names: names.clone(),
-            flaw: self.flaw,
-        };
-        let kept_by = self.flaw.schedule_of_keeper();
-        let keeper = Arc::new(Keeper::new(kept_by, names, Arc::new(control), Arc::clone(&clock)));
-        let node = Arc::new(Store {
-            server: Arc::clone(&self.server),
-            schedule: schedule(),
-            keeper,
-            clock,
-            flaw: self.flaw,
-            remembered: Mutex::default(),
-        });
-        // It looks, makes the first table, and looks again.
-        node.tick().await;
-        let _ = node.keeper.refresh().await;
-        Ok(Kept { store: Arc::clone(&node) as _, keeper: node })
+        self.kind.node(Arc::clone(&self.server), clock).await
     }
 
     fn name(&self, begins: Timestamp) -> String {
-        let names = Names::new(BASE, &schedule()).expect("the base is allowed");
+        let names = names();
         names.name(schedule().generation(begins))
     }
 
@@ -224,6 +226,35 @@ impl World for InMemory {
 
     fn asked(&self, call: Call) -> usize {
         self.server.state().asked.get(&call).copied().unwrap_or_default()
+    }
+}
+
+#[async_trait]
+impl Kind for Flaw {
+    type Row = Held;
+
+    async fn node(self, server: Arc<Server>, clock: Arc<dyn Clock>) -> Result<Kept, Error> {
+        let names = names();
+        let control = Control {
+            server: Arc::clone(&server),
+            clock: Arc::clone(&clock),
+            names: names.clone(),
+            flaw: self,
+        };
+        let kept_by = self.schedule_of_keeper();
+        let keeper = Arc::new(Keeper::new(kept_by, names, Arc::new(control), Arc::clone(&clock)));
+        let node = Arc::new(Store {
+            server,
+            schedule: schedule(),
+            keeper,
+            clock,
+            flaw: self,
+            remembered: Mutex::default(),
+        });
+        // It looks, makes the first table, and looks again.
+        node.tick().await;
+        let _ = node.keeper.refresh().await;
+        Ok(Kept { store: Arc::clone(&node) as _, keeper: node })
     }
 }
 
