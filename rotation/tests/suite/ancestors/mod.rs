@@ -4,6 +4,7 @@
 //! Left out: serialisation, capacity, metrics, requests that are ignored (nothing of them reaches a store), and the choice
 //! of eventual reads. Tables are ready as soon as they are asked for, so that waiting for them in vain cannot be seen here.
 
+mod figures;
 mod rotator;
 mod store;
 
