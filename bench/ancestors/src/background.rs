@@ -108,11 +108,12 @@ impl Manager for Background {
             return Ok(Answer { found: true, ..Answer::default() });
         }
         let mut sessions = self.memory.sessions();
-        let active = sessions.entry(id.clone()).or_insert_with(|| Active {
-            attributes: Attributes::default(),
-            used: Instant::now(),
-            saved: false,
-        });
+        if seen.is_none() {
+            let new = Active { attributes: Attributes::default(), used: Instant::now(), saved: false };
+            sessions.insert(id.clone(), new);
+        }
+        // A session that was ended meanwhile is an error to the request that still holds it, and stays away.
+        let active = sessions.get_mut(&id).ok_or("the session was ended")?;
         // The requests of one node share the object.
         active.attributes.change(work);
         active.used = Instant::now();

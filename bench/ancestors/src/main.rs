@@ -37,6 +37,8 @@ enum Claim {
     Delay,
     /// M26: bytes by the share of requests that change something
     Sent,
+    /// M11: reads right after a write
+    Stale,
     /// Lost updates of two requests that overlap
     Lost,
     /// M12: requests that are longer than a lock is waited for, or kept
@@ -66,6 +68,7 @@ async fn main() -> Result<(), Failure> {
         Claim::Calls => claims::calls::run().await,
         Claim::Delay => claims::calls::delay().await,
         Claim::Sent => claims::calls::sent().await,
+        Claim::Stale => claims::lost::stale_reads().await,
         Claim::Lost => claims::lost::run().await,
         Claim::Holds => claims::locks::holds().await,
         Claim::Contention => claims::locks::contention().await,

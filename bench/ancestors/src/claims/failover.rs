@@ -153,8 +153,12 @@ pub(crate) async fn returned(system: System) -> Result<Returned, Failure> {
     let lab = Lab::of(system).await?;
     let node = lab.node().await?;
     let mut old = Vec::new();
-    for _ in 0..SESSIONS {
-        old.push(create(node.as_ref()).await?);
+    while old.len() < SESSIONS {
+        let id = create(node.as_ref()).await?;
+        // The ancestor's ids name the server that they live on: those that live on the other have nothing to fear.
+        if !id.ends_with("-n1") {
+            old.push(id);
+        }
     }
     lab.proxies[0].refuse().await;
     lab.proxies[0].break_connections(Break::Close).await;
@@ -187,9 +191,15 @@ pub(crate) async fn run() -> Result<(), Failure> {
     println!(
         "\nM16, M17: {WRITERS} users write to {SESSIONS} sessions, one server of two dies (SIGKILL) or hangs (SIGSTOP)\n"
     );
-    println!("Four seconds after the fault. Lost: sessions whose last acknowledged write is not there.\n");
     println!(
-        "| | fault | lost | writes | errors, or logged out | slower than 200 ms | longest |\n|---|---|---|---|---|---|---|"
+        "Four seconds after the fault. Lost: sessions whose last acknowledged write is not there. Logged out: sessions"
+    );
+    println!(
+        "whose user was given an empty one at least once. Predicted: none lost with two copies, all with one; who asks"
+    );
+    println!("a server that hangs waits for one time-out, 1 s or 250 ms\n");
+    println!(
+        "| | fault | lost | logged out | errors | writes | slower than 200 ms | longest |\n|---|---|---|---|---|---|---|---|"
     );
     for system in SYSTEMS {
         for what in [Fault::Dies, Fault::Hangs] {
@@ -207,8 +217,9 @@ pub(crate) async fn run() -> Result<(), Failure> {
         }
     }
     println!(
-        "\nM18: one server of two was cut off meanwhile and is back; the cookie from before comes again\n"
+        "\nM18: one server of two was cut off meanwhile and is back; the cookie from before comes again;"
     );
+    println!("predicted: all of m-s-m's, which lived on that server; none of ours\n");
     println!("| | served as it was before | alive after its logout |\n|---|---|---|");
     for system in SYSTEMS.into_iter().filter(|system| system.has_two_copies()) {
         let Returned { stale, alive } = returned(system).await?;

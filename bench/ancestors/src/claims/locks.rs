@@ -81,7 +81,10 @@ pub(crate) async fn holds() -> Result<(), Failure> {
 /// M13, M15.
 pub(crate) async fn contention() -> Result<(), Failure> {
     println!(
-        "\nM13, M15: so many nodes count on one session at once and hold it for 20 ms; calls of a request, lost counts, time\n"
+        "\nM13, M15: so many nodes count on one session at once and hold it for 20 ms; calls of a request, lost counts, time;"
+    );
+    println!(
+        "predicted: 8 and 4 alone; more asks for the lock as waiting doubles; four calls more for each lost race\n"
     );
     println!(
         "| nodes | m-s-m, lock all | lost | took | **ours**, a pair, `update` | lost | took |\n|---|---|---|---|---|---|---|"
@@ -110,7 +113,9 @@ pub(crate) async fn contention() -> Result<(), Failure> {
 
 /// M14.
 pub(crate) async fn auto() -> Result<(), Failure> {
-    println!("\nM14: requests for locks of 100 reads by one node\n");
+    println!(
+        "\nM14: requests for locks of 100 reads by one node; predicted for auto: the first of each address\n"
+    );
     println!("| | one address | a query of its own each |\n|---|---|---|");
     for (name, locking) in [
         ("lock all", Locking::All),

@@ -50,8 +50,9 @@ pub(crate) async fn resurrections(system: System, work: Work) -> Result<usize, F
 
 pub(crate) async fn run() -> Result<(), Failure> {
     println!(
-        "\nM19: sessions that are alive after their logout, because a request had begun before it and ended after it\n"
+        "\nM19: sessions that are alive after their logout, because a request had begun before it and ended after it;"
     );
+    println!("predicted: all where the end of a request writes on no condition, none elsewhere\n");
     println!("| | a reader | a writer |\n|---|---|---|");
     for system in System::ALL {
         let reader = resurrections(system, Work::Read).await?;

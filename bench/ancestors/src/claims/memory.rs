@@ -81,8 +81,9 @@ pub(crate) async fn run() -> Result<(), Failure> {
         "\nM20: a node dies; sessions without their last acknowledged write, and how old the oldest lost write is\n"
     );
     println!(
-        "Saved when idle for {SAVED_WHEN_IDLE:?}, looked at every {PASS:?}: a hundredth of 30 s and 60 s.\n"
+        "Saved when idle for {SAVED_WHEN_IDLE:?}, looked at every {PASS:?}: a hundredth of 30 s and 60 s."
     );
+    println!("Predicted: what is younger than both together is lost, and all of what is never idle\n");
     println!("| | used | lost | oldest lost write | in the times of the original |\n|---|---|---|---|---|");
     for (system, usage) in [
         (System::Background, Use::Once),

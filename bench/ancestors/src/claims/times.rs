@@ -15,7 +15,7 @@ const TICKS: usize = 5;
 
 /// M24.
 pub(crate) async fn thirty_days() -> Result<(), Failure> {
-    println!("\nM24: a time of more than thirty days is a date to Memcached\n");
+    println!("\nM24: a time of more than thirty days is a date to Memcached, and one that has passed\n");
     println!("| | there a moment later |\n|---|---|");
     let server = Server::start(&servers::memcached()).await?;
     let cache = Cache::new(server.address(), Duration::from_secs(1));
@@ -35,7 +35,9 @@ pub(crate) async fn thirty_days() -> Result<(), Failure> {
 
 /// M25.
 pub(crate) async fn pings() -> Result<(), Failure> {
-    println!("\nM25: a key with two seconds to live, asked for every half second, after three\n");
+    println!(
+        "\nM25: a key with two seconds to live, asked for every half second, after three; predicted: an add prolongs nothing\n"
+    );
     println!("| by | alive |\n|---|---|");
     let server = Server::start(&servers::memcached()).await?;
     let cache = Cache::new(server.address(), Duration::from_secs(1));
@@ -67,7 +69,9 @@ pub(crate) async fn pings() -> Result<(), Failure> {
 
 /// M23.
 pub(crate) async fn purges() -> Result<(), Failure> {
-    println!("\nM23: commands on documents in {TICKS} ticks of the background thread, without a request\n");
+    println!(
+        "\nM23: commands on documents in {TICKS} ticks of the background thread, without a request; predicted: one a node and tick\n"
+    );
     println!("| application nodes | purge by every node | **ours** |\n|---|---|---|");
     for count in [1, 2, 4] {
         let (theirs, ours) = (Lab::of(System::Upsert).await?, Lab::of(System::OursMongodb).await?);
