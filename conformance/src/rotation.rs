@@ -1,5 +1,7 @@
 //! What the suite needs to know of a store whose sessions are in tables that follow each other.
 
+mod gates;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -7,6 +9,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use holdover_api::{Clock, Error, ManualClock, SessionStore, Timestamp};
+
+pub use gates::{Gate, Gates};
 
 /// The durations that the tables follow in an exam.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +74,17 @@ pub trait World: Send + Sync + 'static {
 
     /// How often the server has been asked.
     fn asked(&self, call: Call) -> usize;
+
+    /// The gates that every request of a node comes by. Without them the cases on the inside of an operation are vacuous.
+    fn gates(&self) -> Option<Arc<Gates>> {
+        None
+    }
+
+    /// From now on tables are ready so long after they were asked for, by the server's clock. Whether the server can be
+    /// made to.
+    fn tables_take(&self, _length: Duration) -> bool {
+        false
+    }
 }
 
 /// What a server is asked.

@@ -10,7 +10,7 @@ use dynoxide::Database;
 use holdover_api::{Clock, Error, ManualClock, Timestamp};
 use holdover_backends::dynamodb::DynamoDb;
 use holdover_conformance::proxy::{DynamodbFaults, Fault};
-use holdover_conformance::rotation::{Call, Kept, Rotation, Tend, Terms, Ticked, World};
+use holdover_conformance::rotation::{Call, Gates, Kept, Rotation, Tend, Terms, Ticked, World};
 use holdover_rotation::{Keeper, Names, Rules, Schedule};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -156,6 +156,14 @@ impl World for Served {
 
     fn asked(&self, call: Call) -> usize {
         self.faults.seen(operation(call)).requests
+    }
+
+    fn gates(&self) -> Option<Arc<Gates>> {
+        Some(self.faults.gates())
+    }
+
+    fn tables_take(&self, length: Duration) -> bool {
+        self.faults.tables_take(length)
     }
 }
 

@@ -4,6 +4,8 @@
 
 mod boundary;
 mod clocks;
+mod gated;
+mod orders;
 mod stage;
 mod tables;
 
@@ -54,6 +56,13 @@ fn at_the_boundary() -> Vec<Case> {
             |trial| Box::pin(boundary::reader_against_writer(trial)),
         ),
         case(
+            "ROT-06",
+            "writers_at_a_boundary_lose_nothing_whatever_the_order_of_their_accesses",
+            "Stopped before every access, in every order of those who have loaded the session, and in some drawn of those \
+             who have not: of two on one head one wins and the other is told, and two merges are both there (I2).",
+            |trial| Box::pin(gated::writer_against_writer(trial)),
+        ),
+        case(
             "ROT-07",
             "a_slow_writer_into_the_old_table_meets_what_has_happened_since",
             "It holds a copy from the old table, and its clock still shows the old period; the session has been carried on \
@@ -92,14 +101,15 @@ fn of_moves() -> Vec<Case> {
         case(
             "ROT-12",
             "a_logout_in_the_old_table_ends_the_session_in_the_new",
-            "Neither a touch nor a save of what was loaded before carries it on (I1).",
+            "Neither a touch nor a save of what was loaded before carries it on, whatever the order of their accesses and \
+             the logout's (I1).",
             |trial| Box::pin(boundary::logout_before_a_move(trial)),
         ),
         case(
             "ROT-13",
             "what_is_left_in_the_old_table_does_not_bring_a_session_back",
-            "The old copy is still there when the new one is logged out. Without a tombstone a reader carries it on again \
-             (I1).",
+            "The old copy is still there when the new one is logged out. Without a tombstone a reader carries it on again; \
+             or one does that has read the old copy before the logout, and puts it where the tombstone is (I1).",
             |trial| Box::pin(boundary::logout_after_a_move(trial)),
         ),
         case(
@@ -108,6 +118,13 @@ fn of_moves() -> Vec<Case> {
             "The old table says that it went and the new one does not have it. Whoever comes next completes the move, with \
              the dead mover's write, once (I3, I5).",
             |trial| Box::pin(boundary::mover_dies(trial)),
+        ),
+        case(
+            "ROT-15",
+            "two_who_complete_the_move_of_a_dead_mover_make_one_session",
+            "Both have found what it left and are stopped before they put it: together they make one session with one \
+             history, and whoever comes last undoes nothing (I2, I3).",
+            |trial| Box::pin(gated::two_helpers(trial)),
         ),
         case(
             "ROT-16",
@@ -120,6 +137,13 @@ fn of_moves() -> Vec<Case> {
 
 fn of_clocks() -> Vec<Case> {
     vec![
+        case(
+            "ROT-17",
+            "a_session_that_moves_behind_a_reader_is_found",
+            "It has found nothing in the new table and is stopped before the old one; the session is carried on, and the \
+             old table goes. A table that is not there is not an empty one (I5).",
+            |trial| Box::pin(gated::moved_behind_a_reader(trial)),
+        ),
         case(
             "ROT-18",
             "a_table_that_is_gone_too_early_costs_nothing_but_what_was_in_it",
@@ -164,6 +188,13 @@ fn of_clocks() -> Vec<Case> {
             |trial| Box::pin(clocks::touched_at_the_last_moment(trial)),
         ),
         case(
+            "ROT-25",
+            "a_touch_that_is_held_up_over_a_boundary_keeps_what_it_promises",
+            "It chose the old table and arrives there long after the boundary. With a deadline by a second look at the \
+             clock it promises more than the table is kept for (I5).",
+            |trial| Box::pin(gated::touch_held_over_the_boundary(trial)),
+        ),
+        case(
             "ROT-33",
             "no_table_comes_back_below_the_newest",
             "A node that is behind would acknowledge writes there that nobody else looks for (I2).",
@@ -195,8 +226,10 @@ fn of_tables() -> Vec<Case> {
         ),
         case(
             "ROT-28",
-            "a_table_that_is_late_fails_no_request",
-            "A quarter of a period late: writes stay where they can be, and the later boundaries are none the worse.",
+            "a_table_that_is_late_or_slow_to_be_ready_loses_nothing",
+            "A quarter of a period late: writes stay where they can be, and the later boundaries are none the worse. One \
+             that is there in time and not ready for longer than its period loses nothing: sessions are read, what cannot \
+             be written is refused without effect, and the next table ends it (I2, I5).",
             |trial| Box::pin(tables::the_next_table_is_late(trial)),
         ),
         case(

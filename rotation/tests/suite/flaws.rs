@@ -31,6 +31,14 @@ pub(crate) enum Flaw {
     LogoutWhereClockLooks,
     /// A logout removes the session and leaves nothing.
     NoTombstone,
+    /// What was sealed is put into the new table over whatever has come there meanwhile.
+    CarriesBlindly,
+    /// Whoever completes another's move writes to the session.
+    HelpIsWrite,
+    /// A table that is not there is an empty one.
+    GoneIsEmpty,
+    /// The table is chosen by one look at the clock, the deadline by another.
+    TwoLooksAtTheClock,
     /// What was sealed and not carried is not there.
     NoHelp,
     /// Only the table that is written to is read.
@@ -51,6 +59,8 @@ pub(crate) enum Flaw {
     DropsAtOnce,
     /// A table that came late counts as if it had come in time.
     LatenessIgnored,
+    /// A table that is being created counts as one that is there.
+    CreatedIsReady,
     /// No table is ever dropped.
     NeverDrops,
     /// Tables newer than the node's own are overlooked when there are tables to be made.
@@ -69,7 +79,7 @@ pub(crate) enum Flaw {
 
 /// Each flaw, and the cases that were made for it.
 pub(crate) const ALL: &[(Flaw, &[&str])] = &[
-    (Flaw::MovesByBlindPut, &["ROT-07", "ROT-08", "ROT-36"]),
+    (Flaw::MovesByBlindPut, &["ROT-06", "ROT-07", "ROT-08", "ROT-36"]),
     (Flaw::TouchCarriesOldCopy, &["ROT-05"]),
     (Flaw::TouchLeavesHusk, &["ROT-03"]),
     (Flaw::TouchStaysBehind, &["ROT-01"]),
@@ -77,6 +87,10 @@ pub(crate) const ALL: &[(Flaw, &[&str])] = &[
     (Flaw::MoveIsWrite, &["ROT-16"]),
     (Flaw::LogoutWhereClockLooks, &["ROT-11", "ROT-12"]),
     (Flaw::NoTombstone, &["ROT-13", "ROT-36"]),
+    (Flaw::CarriesBlindly, &["ROT-06", "ROT-12", "ROT-13", "ROT-15"]),
+    (Flaw::HelpIsWrite, &["ROT-15"]),
+    (Flaw::GoneIsEmpty, &["ROT-17"]),
+    (Flaw::TwoLooksAtTheClock, &["ROT-25"]),
     (Flaw::NoHelp, &["ROT-14"]),
     (Flaw::NoLookBehind, &["ROT-19"]),
     (Flaw::NoReadAhead, &["ROT-09", "ROT-10", "ROT-22"]),
@@ -94,6 +108,7 @@ pub(crate) const ALL: &[(Flaw, &[&str])] = &[
     (Flaw::SlowerIsFailure, &["ROT-29"]),
     (Flaw::PrefixIsEnough, &["ROT-32"]),
     (Flaw::WritesByTheClock, &["ROT-28"]),
+    (Flaw::CreatedIsReady, &["ROT-28"]),
 ];
 
 impl Flaw {
@@ -140,6 +155,7 @@ impl Flaw {
                 Ask::Change { change: Change::Bury(_), .. },
                 Answer::Refused(_),
             ) => Answer::Changed(None),
+            (Self::GoneIsEmpty, Ask::Read { .. }, Answer::NoTable) => Answer::Found(None),
             (Self::LoadedIsEnough, Ask::Seal { change: Change::Write(write), .. }, Answer::NoTable) => {
                 let loaded = write.base.as_ref().map(|base| Stored::Record(base.record.as_ref().clone()));
                 loaded.map_or(Answer::NoTable, |loaded| Answer::Sealed(Arc::new(loaded)))
@@ -210,6 +226,25 @@ impl Store {
                 };
                 self.put(key, *table, Held::Stored(Arc::new(Stored::Record(husk))));
                 Some(Answer::Changed(None))
+            }
+            (Flaw::CarriesBlindly, Ask::Put { table, over: None, held: held @ Held::Stored(_) }) => {
+                let answer = self.server.access(self.keeper.names(), key, now, ask).ok()?;
+                if matches!(answer, Answer::Refused(_)) {
+                    self.put(key, *table, held.clone());
+                }
+                Some(Answer::Changed(None))
+            }
+            (Flaw::HelpIsWrite, Ask::Put { table, over: None, held: Held::Stored(stored) }) => {
+                // Only what was carried is sealed elsewhere.
+                self.oldest(key).filter(|(there, _)| there < table)?;
+                let held = Held::Stored(written_to(stored));
+                let put = Ask::Put { table: *table, over: None, held };
+                self.server.access(self.keeper.names(), key, now, &put).ok()
+            }
+            (Flaw::TwoLooksAtTheClock, Ask::Change { table, change: Change::Touch(_) }) => {
+                let later = self.clock.now() + self.schedule.rules().max_lease;
+                let change = Ask::Change { table: *table, change: Change::Touch(later) };
+                self.server.access(self.keeper.names(), key, now, &change).ok()
             }
             (Flaw::NoTombstone, Ask::Change { table, change: Change::Bury(_) }) => {
                 let name = self.keeper.names().name(*table);

@@ -8,6 +8,7 @@ use holdover_api::{
     Capabilities, CheapReads, Clock, Error, ErrorKind, Expiry, Freshness, InstallAnswer, Loaded, Operation,
     SaveAnswer, SessionKey, SessionStore, Stamp, Standing, Stored, Survives, Timestamp, Write, Writes,
 };
+use holdover_conformance::rotation::{Tend, Ticked};
 use holdover_rotation::carry::{Answer, Ask, Bearings, Carry, Outcome, Request, Sighting, Step};
 use holdover_rotation::{Generation, Keeper, Schedule, Tables};
 
@@ -90,6 +91,7 @@ impl Store {
         operation: Operation,
     ) -> Result<Answer, Error> {
         let names = self.keeper.names();
+        self.server.arrive(names, ask).await;
         if let Some(answer) = self.flawed_access(key, now, ask) {
             return Ok(answer);
         }
@@ -200,5 +202,29 @@ impl SessionStore for Store {
             }
             _ => Err(mismatch(Operation::Install)),
         }
+    }
+}
+
+/// What the suite sees of a tick.
+pub(crate) async fn ticked(keeper: &Keeper) -> Ticked {
+    let report = keeper.tick().await;
+    Ticked {
+        created: report.created.is_some(),
+        dropped: report.dropped.len(),
+        held: report.held.map(|held| held.name().to_owned()),
+        failures: report
+            .failures
+            .iter()
+            .map(|failure| format!("{}: {}", failure.attempt.name(), failure.error))
+            .collect(),
+    }
+}
+
+#[async_trait]
+impl Tend for Store {
+    async fn tick(&self) -> Ticked {
+        let ticked = ticked(&self.keeper).await;
+        self.flawed_tick();
+        ticked
     }
 }

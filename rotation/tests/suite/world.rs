@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use holdover_api::{Clock, Error, ErrorKind, ManualClock, SessionKey, Timestamp};
-use holdover_conformance::rotation::{Call, Kept, Rotation, Tend, Terms, Ticked, World};
+use holdover_conformance::rotation::{Call, Gates, Kept, Rotation, Tend, Terms, World};
 use holdover_rotation::carry::{Answer, Ask, Held, perform};
 use holdover_rotation::{
     ControlError, ControlPlane, Created, Description, Dropped, Keeper, Names, Page, Rules, Schedule,
@@ -53,6 +53,9 @@ pub(crate) trait Kind: Copy + fmt::Debug + Send + Sync + 'static {
     type Row: Send + Sync + 'static;
 
     /// An application node.
+    /// Whether its requests come by the gates, and know of tables that are not ready.
+    const STOPS: bool = false;
+
     async fn node(self, server: Arc<Server<Self::Row>>, clock: Arc<dyn Clock>) -> Result<Kept, Error>;
 }
 
@@ -78,16 +81,20 @@ struct InMemory<K: Kind> {
 pub(crate) struct Server<Row = Held> {
     pub(crate) clock: Arc<ManualClock>,
     state: Mutex<State<Row>>,
+    gates: Arc<Gates>,
 }
 
 struct State<Row> {
     tables: BTreeMap<String, Table<Row>>,
     refusals: BTreeMap<Call, usize>,
     asked: BTreeMap<Call, usize>,
+    /// How long tables take until they are ready.
+    takes: Duration,
 }
 
 struct Table<Row> {
     created: Timestamp,
+    ready: Timestamp,
     held: HashMap<SessionKey, Row>,
 }
 
@@ -103,11 +110,21 @@ impl<Row> fmt::Debug for Server<Row> {
     }
 }
 
+/// What the server is asked by an access.
+const fn call_of(ask: &Ask) -> Call {
+    match ask {
+        Ask::Read { .. } | Ask::Refresh => Call::Read,
+        Ask::Put { .. } | Ask::Raze { .. } => Call::Put,
+        Ask::Change { .. } | Ask::Seal { .. } => Call::Change,
+    }
+}
+
 impl<Row> Server<Row> {
     /// A server without tables.
     pub(crate) fn at(now: Timestamp) -> Self {
-        let state = State { tables: BTreeMap::new(), refusals: BTreeMap::new(), asked: BTreeMap::new() };
-        Self { clock: Arc::new(ManualClock::at(now)), state: Mutex::new(state) }
+        let (tables, refusals, asked) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let state = Mutex::new(State { tables, refusals, asked, takes: Duration::ZERO });
+        Self { clock: Arc::new(ManualClock::at(now)), state, gates: Arc::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State<Row>> {
@@ -127,6 +144,11 @@ impl<Row> Server<Row> {
         }
     }
 
+    fn is_creating(&self, table: &str) -> bool {
+        let now = self.clock.now();
+        self.state().tables.get(table).is_some_and(|table| table.ready > now)
+    }
+
     /// Changes what a table holds; nothing if there is no such table.
     pub(crate) fn with<T>(
         &self,
@@ -134,8 +156,9 @@ impl<Row> Server<Row> {
         key: &SessionKey,
         change: impl FnOnce(Option<Row>) -> (Option<Row>, T),
     ) -> Option<T> {
+        let now = self.clock.now();
         let mut state = self.state();
-        let table = state.tables.get_mut(table)?;
+        let table = state.tables.get_mut(table).filter(|table| table.ready <= now)?;
         let (held, answer) = change(table.held.remove(key));
         if let Some(held) = held {
             table.held.insert(*key, held);
@@ -157,12 +180,20 @@ impl<Row> Server<Row> {
         if state.tables.contains_key(name) {
             return false;
         }
-        state.tables.insert(name.to_owned(), Table { created, held: HashMap::new() });
+        let ready = created + state.takes;
+        state.tables.insert(name.to_owned(), Table { created, ready, held: HashMap::new() });
         true
     }
 }
 
 impl Server {
+    /// Comes by the gates with an access.
+    pub(crate) async fn arrive(&self, names: &Names, ask: &Ask) {
+        if let Some(generation) = ask.table() {
+            self.gates.pass(call_of(ask), &names.name(generation)).await;
+        }
+    }
+
     /// One access to a table, under the lock.
     pub(crate) fn access(
         &self,
@@ -171,15 +202,15 @@ impl Server {
         now: Timestamp,
         ask: &Ask,
     ) -> Result<Answer, Refusal> {
-        self.called(match ask {
-            Ask::Read { .. } | Ask::Refresh => Call::Read,
-            Ask::Put { .. } | Ask::Raze { .. } => Call::Put,
-            Ask::Change { .. } | Ask::Seal { .. } => Call::Change,
-        })?;
+        self.called(call_of(ask))?;
         let Some(generation) = ask.table() else {
             return Err(Refusal::NoTable);
         };
-        self.with(&names.name(generation), key, |held| perform(now, held, ask)).ok_or(Refusal::NoTable)
+        let name = names.name(generation);
+        if matches!(ask, Ask::Read { .. }) && self.is_creating(&name) {
+            return Ok(Answer::Found(None));
+        }
+        self.with(&name, key, |held| perform(now, held, ask)).ok_or(Refusal::NoTable)
     }
 }
 
@@ -227,11 +258,21 @@ impl<K: Kind> World for InMemory<K> {
     fn asked(&self, call: Call) -> usize {
         self.server.state().asked.get(&call).copied().unwrap_or_default()
     }
+
+    fn gates(&self) -> Option<Arc<Gates>> {
+        K::STOPS.then(|| Arc::clone(&self.server.gates))
+    }
+
+    fn tables_take(&self, length: Duration) -> bool {
+        self.server.state().takes = length;
+        K::STOPS
+    }
 }
 
 #[async_trait]
 impl Kind for Flaw {
     type Row = Held;
+    const STOPS: bool = true;
 
     async fn node(self, server: Arc<Server>, clock: Arc<dyn Clock>) -> Result<Kept, Error> {
         let names = names();
@@ -300,15 +341,19 @@ impl ControlPlane for Control {
     }
 
     async fn describe(&self, name: &str) -> Result<Option<Description>, ControlError> {
-        let created = self.server.state().tables.get(name).map(|table| table.created);
+        let table = self.server.state().tables.get(name).map(|table| (table.created, table.ready));
+        let Some((created, ready)) = table else {
+            return Ok(None);
+        };
         let nominal = self.names.generation(name).map(|generation| {
             let rules = schedule();
             rules.begins(generation) - rules.rules().lead
         });
         let punctual = self.flaw == Flaw::LatenessIgnored;
-        let created = created
-            .map(|created| nominal.filter(|_| punctual).map_or(created, |nominal| nominal.min(created)));
-        Ok(created.map(|created| Description { state: TableState::Active, created }))
+        let created = nominal.filter(|_| punctual).map_or(created, |nominal| nominal.min(created));
+        let is_ready = ready <= self.server.clock.now() || self.flaw == Flaw::CreatedIsReady;
+        let state = if is_ready { TableState::Active } else { TableState::Creating };
+        Ok(Some(Description { state, created }))
     }
 
     async fn create(&self, name: &str) -> Result<Created, ControlError> {
@@ -336,29 +381,5 @@ impl ControlPlane for Control {
         let clock = if self.flaw == Flaw::NoClockGuard { self.clock.now() } else { self.server.clock.now() };
         let at = Timestamp::from_millis(clock.as_millis() / 1_000 * 1_000);
         Ok(Some(ServerTime { at, resolution: Duration::from_secs(1) }))
-    }
-}
-
-/// What the suite sees of a tick.
-pub(crate) async fn ticked(keeper: &Keeper) -> Ticked {
-    let report = keeper.tick().await;
-    Ticked {
-        created: report.created.is_some(),
-        dropped: report.dropped.len(),
-        held: report.held.map(|held| held.name().to_owned()),
-        failures: report
-            .failures
-            .iter()
-            .map(|failure| format!("{}: {}", failure.attempt.name(), failure.error))
-            .collect(),
-    }
-}
-
-#[async_trait]
-impl Tend for Store {
-    async fn tick(&self) -> Ticked {
-        let ticked = ticked(&self.keeper).await;
-        self.flawed_tick();
-        ticked
     }
 }

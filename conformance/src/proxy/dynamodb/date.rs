@@ -1,4 +1,5 @@
-//! A server's clock that is told: in the header `Date`, and as the moment at which a table was created.
+//! A server's clock that is told: in the header `Date`, as the moment at which a table was created, and in how long it
+//! takes until it is there.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,15 +10,38 @@ use holdover_api::{Clock, Timestamp};
 
 use super::parsed;
 
-/// The clock, and when tables were created by it.
+/// The clock, when tables were created by it, and which of them are ready when.
 pub(super) struct Told {
     clock: Arc<dyn Clock>,
     created: BTreeMap<String, Timestamp>,
+    takes: Duration,
+    ready: BTreeMap<String, Timestamp>,
 }
 
 impl Told {
     pub(super) fn by(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, created: BTreeMap::new() }
+        Self { clock, created: BTreeMap::new(), takes: Duration::ZERO, ready: BTreeMap::new() }
+    }
+
+    /// From now on tables take so long.
+    pub(super) const fn tables_take(&mut self, length: Duration) {
+        self.takes = length;
+    }
+
+    /// What a request about this table is refused with, while it is being created.
+    pub(super) fn refuses(&self, operation: &str, table: &str) -> Option<&'static str> {
+        if self.is_ready(table) {
+            return None;
+        }
+        match operation {
+            "GetItem" | "PutItem" | "UpdateItem" | "DeleteItem" => Some("ResourceNotFoundException"),
+            "DeleteTable" => Some("ResourceInUseException"),
+            _ => None,
+        }
+    }
+
+    fn is_ready(&self, table: &str) -> bool {
+        self.ready.get(table).is_none_or(|ready| *ready <= self.clock.now())
     }
 
     /// What the header says.
@@ -36,10 +60,15 @@ impl Told {
         let mut answer = parsed(answer)?;
         let told = answer.get_mut(part)?.get_mut("CreationDateTime")?;
         if operation == "CreateTable" {
-            self.created.insert(name.clone(), self.clock.now());
+            let now = self.clock.now();
+            self.created.insert(name.clone(), now);
+            self.ready.insert(name.clone(), now + self.takes);
         }
         let since = Duration::from_millis(self.created.get(&name)?.as_millis());
         *told = since.as_secs_f64().into();
+        if !self.is_ready(&name) {
+            answer[part]["TableStatus"] = "CREATING".into();
+        }
         Some(answer.to_string().into())
     }
 }

@@ -28,6 +28,7 @@ use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::rotation::{Call, Gates};
 use bucket::Bucket;
 use date::Told;
 use lag::Lag;
@@ -89,6 +90,7 @@ struct State {
     lag: Mutex<Option<Lag>>,
     told: Mutex<Option<Told>>,
     seen: Mutex<BTreeMap<String, Seen>>,
+    gates: Arc<Gates>,
 }
 
 struct Waiting {
@@ -113,6 +115,7 @@ impl DynamodbFaults {
             lag: Mutex::default(),
             told: Mutex::default(),
             seen: Mutex::default(),
+            gates: Arc::default(),
         });
         let serving = tokio::spawn(serve(listener, Arc::clone(&state)));
         Ok(Self { address, state, serving })
@@ -146,6 +149,17 @@ impl DynamodbFaults {
     /// have been created then. `None` leaves it to the server.
     pub fn tell_time(&self, clock: Option<Arc<dyn Clock>>) {
         *lock(&self.state.told) = clock.map(Told::by);
+    }
+
+    /// From now on a table is ready so long after it was created, by the clock of [`tell_time`](Self::tell_time): until
+    /// then it is described as being created, and knows of no item. Whether there is such a clock.
+    pub fn tables_take(&self, length: Duration) -> bool {
+        lock(&self.state.told).as_mut().map(|told| told.tables_take(length)).is_some()
+    }
+
+    /// The gates that requests come by, before whatever else befalls them.
+    pub fn gates(&self) -> Arc<Gates> {
+        Arc::clone(&self.state.gates)
     }
 
     /// Every fault that still waits is forgotten, and limits are lifted.
@@ -200,6 +214,27 @@ struct Asked {
     body: Bytes,
 }
 
+impl Asked {
+    /// The table that it is about; nothing if it is about no table alone.
+    fn table(&self) -> String {
+        let body = parsed(&self.body);
+        let table = body.as_ref().and_then(|body| body.get("TableName")?.as_str());
+        table.unwrap_or_default().to_owned()
+    }
+}
+
+fn call_of(operation: &str) -> Option<Call> {
+    Some(match operation {
+        "GetItem" => Call::Read,
+        "PutItem" => Call::Put,
+        "UpdateItem" => Call::Change,
+        "ListTables" => Call::List,
+        "CreateTable" => Call::Create,
+        "DeleteTable" => Call::Drop,
+        _ => return None,
+    })
+}
+
 /// Why a connection ends without an answer.
 #[derive(Debug)]
 struct Cut;
@@ -229,6 +264,13 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
     let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
     let asked = Asked { operation, head, body };
     state.note(&asked.operation, |seen| seen.requests += 1);
+    let table = asked.table();
+    if let Some(call) = call_of(&asked.operation) {
+        state.gates.pass(call, &table).await;
+    }
+    if let Some(code) = lock(&state.told).as_ref().and_then(|told| told.refuses(&asked.operation, &table)) {
+        return Ok(refusal(400, code));
+    }
     if state.is_exhausted() {
         state.note(&asked.operation, |seen| seen.throttled += 1);
         return Ok(refusal(400, "ProvisionedThroughputExceededException"));

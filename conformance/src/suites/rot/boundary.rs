@@ -2,10 +2,10 @@
 
 use holdover_api::{On, SaveAnswer, Write};
 
+use super::gated::dies_on_the_way;
 use super::stage::{Eve, Stage, all_read, dead_on};
 use crate::case::Ending;
 use crate::require;
-use crate::rotation::Call;
 use crate::suites::race::support::must_save;
 use crate::trial::Trial;
 
@@ -131,7 +131,8 @@ pub(super) async fn logout_after_a_move(trial: Trial) -> Result<(), Ending> {
     stage.over_the_boundary(&[&one, &two]).await?;
     one.save(&stage, &key, b"1").await?;
     two.node.delete(&key).await?;
-    dead_on(&stage, &[&one, &two], &key).await
+    dead_on(&stage, &[&one, &two], &key).await?;
+    super::gated::helper_after_a_logout(trial).await
 }
 
 pub(super) async fn logout_before_a_move(trial: Trial) -> Result<(), Ending> {
@@ -142,18 +143,14 @@ pub(super) async fn logout_before_a_move(trial: Trial) -> Result<(), Ending> {
     let late = Write { base: Some(loaded), ..two.write(&stage, On::Live, b"late") };
     let answer = two.node.save(&key, &late).await?;
     require!(matches!(answer, SaveAnswer::Gone), "a save after a logout answered {answer:?} (I1)");
-    dead_on(&stage, &[&one, &two], &key).await
+    dead_on(&stage, &[&one, &two], &key).await?;
+    super::gated::logout_against_a_move(trial).await
 }
 
 pub(super) async fn mover_dies(trial: Trial) -> Result<(), Ending> {
     let Eve { stage, creator: mover, other, key } = Eve::of_the_boundary(&trial).await?;
     stage.over_the_boundary(&[&mover, &other]).await?;
-    stage.world.refuse(Call::Put, usize::MAX);
-    let died = mover.node.store.save(&key, &mover.write(&stage, On::Live, b"1")).await;
-    stage.world.heal();
-    let Err(error) = died else {
-        return Err(Ending::Vacuous("the move did not need the put that was refused".into()));
-    };
+    let error = dies_on_the_way(&stage, &mover, &key, b"1").await?;
     require!(
         error.effect() == holdover_api::Effect::Unknown,
         "a write that was sealed says that it did nothing: {error}"

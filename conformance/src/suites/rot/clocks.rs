@@ -127,7 +127,7 @@ pub(super) async fn too_long_a_lease(trial: Trial) -> Result<(), Ending> {
 }
 
 /// Keepers come by until just before the deadline of a session that nobody uses any more: it is found until then.
-async fn lives_to_its_deadline(
+pub(super) async fn lives_to_its_deadline(
     stage: &Stage,
     seats: &[&Seat],
     key: &holdover_api::SessionKey,

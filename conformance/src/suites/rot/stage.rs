@@ -7,7 +7,7 @@ use holdover_api::{Clock, Deadline, On, SaveAnswer, SessionKey, Timestamp, Write
 
 use crate::case::{Applies, Ending, Scope};
 use crate::require;
-use crate::rotation::{Call, NodeClock, Tend, Terms, Ticked, World};
+use crate::rotation::{Call, Gates, NodeClock, Tend, Terms, Ticked, World};
 use crate::suites::race::support::must_save;
 use crate::trial::{Subject, Trial};
 
@@ -122,6 +122,13 @@ impl Stage {
     /// From the boundary itself to where every node is in the new period.
     pub(super) async fn begin_the_period(&self, seats: &[&Seat]) -> Result<(), Ending> {
         self.until(self.begins() + self.terms.max_skew * 2, seats).await
+    }
+
+    /// What requests are stopped by.
+    pub(super) fn gates(&self) -> Result<Arc<Gates>, Ending> {
+        self.world
+            .gates()
+            .ok_or_else(|| Ending::Vacuous("this world cannot stop a request on its way".into()))
     }
 
     /// Whether there is a table of this name.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use holdover_api::{On, Timestamp, Write};
+use holdover_api::{Effect, ErrorKind, On, SaveAnswer, Timestamp, Write};
 
 use super::stage::{Seat, Stage, all_read, tick};
 use crate::case::Ending;
@@ -86,7 +86,49 @@ pub(super) async fn the_next_table_is_late(trial: Trial) -> Result<(), Ending> {
     }
     let name = stage.world.name(stage.begins());
     require!(stage.is_there(&name).await?, "after the late table the next ones did not come either");
-    Ok(())
+    the_next_table_takes_longer_than_its_period(&trial).await
+}
+
+/// It is there in time, and not ready. Until there is another one, what cannot be written is refused and has no effect: the
+/// table before would be written to after others stop looking there.
+async fn the_next_table_takes_longer_than_its_period(trial: &Trial) -> Result<(), Ending> {
+    let stage = Stage::set(trial).await?;
+    let (one, two) = (stage.seat(0).await?, stage.seat(0).await?);
+    let seats = [&one, &two];
+    if !stage.world.tables_take(stage.terms.period + stage.terms.lead * 2) {
+        return Err(Ending::Vacuous("in this world tables are ready at once".into()));
+    }
+    stage.until_the_eve(&seats).await?;
+    require!(stage.is_there(&stage.world.name(stage.boundary())).await?, "nobody asked for the next table");
+    stage.world.tables_take(Duration::ZERO);
+    let key = one.create(&stage).await?;
+    let last = stage.now() + stage.terms.max_lease - stage.terms.max_skew;
+    let second = stage.boundary() + stage.terms.period;
+    let mut acknowledged = b"0".to_vec();
+    for turn in 1..=8_u32 {
+        stage.until(last - stage.terms.max_lease / 8 * (8 - turn), &seats).await?;
+        let value = turn.to_string().into_bytes();
+        let write = two.write(&stage, On::Live, &value);
+        match two.node.store.save(&key, &write).await {
+            Ok(SaveAnswer::Saved { .. }) => acknowledged = value,
+            Ok(answer) => {
+                return Err(Ending::Failed(format!("a save of a live session answered {answer:?}")));
+            }
+            Err(error) => {
+                let told = (error.kind(), error.effect());
+                require!(
+                    told == (ErrorKind::Unavailable, Effect::None),
+                    "a table that is not ready: {error}"
+                );
+            }
+        }
+        all_read(&seats, &key, &acknowledged).await?;
+    }
+    // Until then whoever creates something passes by the table that is not ready, where others might still come.
+    stage.until(second + stage.terms.max_skew * 2 + stage.terms.grace, &seats).await?;
+    let born = one.create(&stage).await?;
+    two.save(&stage, &born, b"1").await?;
+    all_read(&seats, &born, b"1").await
 }
 
 pub(super) async fn many_create_at_once(trial: Trial) -> Result<(), Ending> {
