@@ -10,6 +10,8 @@ mod refusals;
 mod support;
 #[path = "dynamodb_server/tables.rs"]
 mod tables;
+#[path = "dynamodb_server/throttling.rs"]
+mod throttling;
 
 use std::sync::Arc;
 use std::time::Duration;

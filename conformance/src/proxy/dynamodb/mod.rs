@@ -95,6 +95,8 @@ struct State {
 
 struct Waiting {
     operation: &'static str,
+    /// The only table at which it strikes, if it is one.
+    table: Option<String>,
     fault: Fault,
     times: usize,
 }
@@ -129,7 +131,12 @@ impl DynamodbFaults {
     /// The next `times` requests of this operation (`UpdateItem`, or `*` for any) meet this fault. What was asked for
     /// earlier comes first.
     pub fn strike(&self, operation: &'static str, fault: Fault, times: usize) {
-        lock(&self.state.waiting).push(Waiting { operation, fault, times });
+        lock(&self.state.waiting).push(Waiting { operation, table: None, fault, times });
+    }
+
+    /// The same, of requests about this table.
+    pub fn strike_at(&self, table: &str, operation: &'static str, fault: Fault, times: usize) {
+        lock(&self.state.waiting).push(Waiting { operation, table: Some(table.to_owned()), fault, times });
     }
 
     /// From now on at most so many capacity units a second are given, and `burst` at once; what comes while there are
@@ -275,7 +282,7 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
         state.note(&asked.operation, |seen| seen.throttled += 1);
         return Ok(refusal(400, "ProvisionedThroughputExceededException"));
     }
-    let fault = state.fault_of(&asked.operation);
+    let fault = state.fault_of(&asked.operation, &table);
     if fault.is_some() {
         state.note(&asked.operation, |seen| seen.struck += 1);
     }
@@ -301,10 +308,12 @@ impl State {
         change(lock(&self.seen).entry(operation.to_owned()).or_default());
     }
 
-    fn fault_of(&self, operation: &str) -> Option<Fault> {
+    fn fault_of(&self, operation: &str, table: &str) -> Option<Fault> {
         let mut waiting = lock(&self.waiting);
-        let at =
-            waiting.iter().position(|waiting| waiting.operation == "*" || waiting.operation == operation)?;
+        let at = waiting.iter().position(|waiting| {
+            let is_there = waiting.table.as_deref().is_none_or(|there| there == table);
+            is_there && (waiting.operation == "*" || waiting.operation == operation)
+        })?;
         let fault = waiting[at].fault.clone();
         waiting[at].times = waiting[at].times.saturating_sub(1);
         if waiting[at].times == 0 {
