@@ -1,0 +1,206 @@
+//! The exam: cases of the conformance suite on each stack, on servers of their own.
+
+// The command reaches below the stores in the same way. It cannot live in the library, which names no backend.
+#[path = "../../conformance/src/bin/holdover-conformance/memcached.rs"]
+#[allow(dead_code, reason = "the servers are its own: nothing has to be removed")]
+mod memcached;
+#[path = "../../conformance/src/bin/holdover-conformance/redis.rs"]
+#[allow(dead_code, reason = "the servers are its own: nothing has to be removed")]
+mod redis;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::stream::{self, StreamExt};
+use holdover::SessionStore;
+use holdover::api::Error;
+use holdover::layers::failover::NODE_BIRTH;
+use holdover::layers::url::{self, Opener};
+use holdover_conformance::servers::{self, Server};
+use holdover_conformance::{
+    CASE_LIMIT, Case, Copies, Ending, Harness, MemoryHarness, Node, PrivateServer, Raw, RawCopies, Scope, Verdict,
+    run_case_in, scope_of, suites,
+};
+
+use crate::result::Verdicts;
+use crate::stacks::{Fallible, Program, Stack, Stand};
+
+/// Cases mostly wait.
+const AT_ONCE: usize = 4;
+const PREFIX: &str = "exam";
+/// More patience than a service should have: the exam is about answers.
+const PATIENT: &str = "connect_timeout=1s&response_timeout=1s";
+
+/// A stack on its feet, as the suite examines it.
+struct Examined(Stand);
+
+impl Examined {
+    fn private(&self, server: &Server) -> Self {
+        Self(self.0.elsewhere(server.address(), server.url()))
+    }
+
+    fn raws(&self) -> Option<Vec<Arc<dyn Raw>>> {
+        let below = |(program, url): (&Program, String)| -> Option<Arc<dyn Raw>> {
+            match program {
+                Program::Redis => Some(Arc::new(redis::RawRedis::new(&url, PREFIX))),
+                Program::Memcached => Some(Arc::new(memcached::RawMemcached::new(&url, PREFIX))),
+                Program::Mongodb | Program::Dynalite => None,
+            }
+        };
+        self.0.stack.programs.iter().zip(self.0.urls()).map(below).collect()
+    }
+}
+
+/// Adds to the URL of a single store what keeps places apart.
+fn placed(single: &str, place: &str) -> String {
+    let joint = if single.contains('?') { '&' } else { '?' };
+    match single.split(':').next() {
+        Some("mongodb") => format!("{single}{joint}collection={PREFIX}.{place}"),
+        _ => format!("{single}{joint}prefix={PREFIX}:{place}:"),
+    }
+}
+
+#[async_trait]
+impl Harness for Examined {
+    fn name(&self) -> String {
+        self.0.stack.title.clone()
+    }
+
+    async fn open(&self, node: Node) -> Result<Arc<dyn SessionStore>, Error> {
+        let open: Opener = Arc::new(move |single, clock| {
+            let single = placed(&single, &node.place);
+            let joint = if single.contains('?') { '&' } else { '?' };
+            let single = format!("{single}{joint}{PATIENT}");
+            Box::pin(async move { holdover_backends::connect_with_clock(&single, clock).await })
+        });
+        let via: Vec<SocketAddr> = node.via.map_or_else(|| self.0.addresses(), |via| vec![via]);
+        let url = self.0.url(&via, false);
+        let url = if self.0.stack.is_pair() { format!("{url}&node_timeout=1s") } else { url };
+        Ok(url::connect(&url, node.clock, &open).await?.store)
+    }
+
+    fn raw(&self) -> Option<Arc<dyn Raw>> {
+        let mut raws = self.raws()?;
+        if raws.len() == 2 {
+            return Some(Arc::new(RawCopies::new(raws, 2, vec![NODE_BIRTH])));
+        }
+        raws.pop()
+    }
+
+    fn address(&self) -> Option<SocketAddr> {
+        match self.0.addresses()[..] {
+            [address] => Some(address),
+            _ => None,
+        }
+    }
+
+    fn copies(&self) -> Copies {
+        let before_the_answer = !self.0.stack.is_behind();
+        if self.0.stack.is_pair() { Copies { before_the_answer, ..Copies::PAIR } } else { Copies::ONE }
+    }
+
+    async fn private_server(&self) -> Option<Result<PrivateServer, String>> {
+        let [program] = self.0.stack.programs[..] else { return None };
+        let recipe = if program == Program::Redis { servers::redis_durable() } else { program.recipe() };
+        servers::private(&recipe, |server| Arc::new(self.private(server))).await
+    }
+}
+
+/// Why a stack is not examined here.
+pub(crate) fn not_examined(stack: &Stack) -> Option<&'static str> {
+    if stack.is_rotating() {
+        return Some(
+            "Not examined here: tables that follow each other take cases of their own \
+             (cargo test -p holdover-backends --features dynamodb-local --test dynamodb_rotation_exam).",
+        );
+    }
+    if stack.embedded_dynamodb().is_some() {
+        return Some(
+            "Not examined here: two handles on an embedded store are two databases; \
+             its requests are those of the store examined over Dynalite.",
+        );
+    }
+    (stack.programs.is_empty() && stack.name != "memory").then_some(
+        "Not examined here: cargo run -p holdover-conformance -- --store URL examines a store at a URL.",
+    )
+}
+
+/// Puts the cases of these suites to a stack.
+pub(crate) async fn examine(stack: &Stack, suites: &[String], seed: u64) -> Fallible<Vec<Verdicts>> {
+    if not_examined(stack).is_some() {
+        return Ok(Vec::new());
+    }
+    let harness: Arc<dyn Harness> = if stack.programs.is_empty() {
+        Arc::new(MemoryHarness::default())
+    } else {
+        Arc::new(Examined(Stand::start(stack).await??))
+    };
+    let scope = scope_of(&harness).await.map_err(|ending| ending.text().to_owned())?;
+    let mut all = Vec::new();
+    for suite in suites {
+        let cases: Vec<Case> = suites::all().into_iter().filter(|case| case.suite() == *suite).collect();
+        all.push(put(&harness, scope, suite, cases, seed).await);
+    }
+    Ok(all)
+}
+
+async fn put(harness: &Arc<dyn Harness>, scope: Scope, suite: &str, cases: Vec<Case>, seed: u64) -> Verdicts {
+    let put_one = |case: Case| async move {
+        (case, run_case_in(harness, &scope, &case, seed, CASE_LIMIT).await)
+    };
+    let outcomes: Vec<(Case, Verdict)> = stream::iter(cases).map(put_one).buffered(AT_ONCE).collect().await;
+    let mut verdicts = Verdicts { suite: suite.to_owned(), ..Verdicts::default() };
+    for (case, verdict) in outcomes {
+        count(&mut verdicts, &case, &verdict);
+    }
+    verdicts
+}
+
+fn count(verdicts: &mut Verdicts, case: &Case, verdict: &Verdict) {
+    match verdict {
+        Verdict::Pass => verdicts.passed += 1,
+        Verdict::NotApplicable(_) => verdicts.inapplicable += 1,
+        Verdict::Ended(Ending::Failed(text)) => {
+            verdicts.failed += 1;
+            verdicts.remarks.push((case.id.to_owned(), format!("failed: {text}")));
+        }
+        Verdict::Ended(ending) => {
+            verdicts.open += 1;
+            verdicts.remarks.push((case.id.to_owned(), format!("{}: {}", verdict.word(), ending.text())));
+        }
+        Verdict::NotRun(reason) => {
+            verdicts.open += 1;
+            verdicts.remarks.push((case.id.to_owned(), format!("not run: {reason}")));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_kept_apart_in_the_way_of_each_store() {
+        assert_eq!(placed("redis://a", "p"), "redis://a?prefix=exam:p:");
+        assert_eq!(placed("mongodb://a/b?x=1", "p"), "mongodb://a/b?x=1&collection=exam.p");
+    }
+
+    #[test]
+    fn only_a_pass_counts_as_one() {
+        let case = suites::all()[0];
+        let mut verdicts = Verdicts::default();
+        for verdict in [
+            Verdict::Pass,
+            Verdict::NotApplicable("no".to_owned()),
+            Verdict::NotRun("no hook".to_owned()),
+            Verdict::Ended(Ending::Failed("lost".to_owned())),
+            Verdict::Ended(Ending::Vacuous("never raced".to_owned())),
+        ] {
+            count(&mut verdicts, &case, &verdict);
+        }
+        let counts = (verdicts.passed, verdicts.inapplicable, verdicts.failed, verdicts.open);
+        assert_eq!(counts, (1, 1, 1, 2));
+        assert_eq!(verdicts.remarks.len(), 3);
+    }
+}

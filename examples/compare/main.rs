@@ -1,0 +1,74 @@
+//! What each session store costs and risks: one command that measures all of them on this machine and writes one page.
+//!
+//! ```text
+//! cargo run --release --example compare --features full,dynamodb-local              # minutes
+//! cargo run --release --example compare --features full,dynamodb-local -- --quick   # a first look
+//! cargo run --release --example compare --features full,dynamodb-local -- --store redis://127.0.0.1:6379
+//! ```
+//!
+//! It starts servers of its own, of every program that it finds on this machine, and removes them afterwards. It writes
+//! `compare.html` and `compare.json` to `target/compare`. `docs/compare.md` says how to read them.
+
+mod below;
+mod charts;
+mod counted;
+mod exam;
+mod expiry;
+mod extent;
+mod failure;
+mod figures;
+mod load;
+mod machine;
+mod measure;
+mod money;
+mod page;
+mod requests;
+mod result;
+mod stacks;
+mod tables;
+mod terminal;
+mod text;
+mod wire;
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser;
+use holdover_conformance::fresh_seed;
+
+use extent::Arguments;
+use result::Run;
+use stacks::Fallible;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(&Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("compare: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: &Arguments) -> Fallible<()> {
+    let run = if let Some(file) = &arguments.page_of {
+        serde_json::from_str(&fs::read_to_string(file)?)?
+    } else {
+        let seed = arguments.seed.map_or_else(fresh_seed, Ok)?;
+        eprintln!("seed {seed}");
+        measure::everything(arguments, seed).await?
+    };
+    write(&run, &arguments.out)?;
+    println!("{}", terminal::table(&run));
+    println!("{}", arguments.out.join("compare.html").display());
+    Ok(())
+}
+
+fn write(run: &Run, directory: &Path) -> Fallible<()> {
+    fs::create_dir_all(directory)?;
+    fs::write(directory.join("compare.json"), serde_json::to_string_pretty(run)?)?;
+    fs::write(directory.join("compare.html"), page::of(run)?)?;
+    Ok(())
+}
