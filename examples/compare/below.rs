@@ -38,7 +38,8 @@ impl Below {
             Self::Mongodb(address) => mongodb(*address).await,
             Self::Tables(store, _) => {
                 let tables = store.census().await?;
-                let all = tables.iter().map(|table| table.live + table.ended + table.logged_out + table.carried_on);
+                let all =
+                    tables.iter().map(|table| table.live + table.ended + table.logged_out + table.carried_on);
                 Ok(usize::try_from(all.sum::<u64>())?)
             }
         }

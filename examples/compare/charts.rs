@@ -10,6 +10,8 @@ pub(crate) const WIDTH: f64 = 360.0;
 /// Room for what stands at the end of a bar.
 const END: f64 = 34.0;
 const ROW: f64 = 34.0;
+/// Room for the numbers of the scale above the first row.
+const TOP: f64 = 14.0;
 
 /// One mark: its place, its shape as a letter, what it is, and what it says when it is pointed at.
 #[derive(Clone, Debug)]
@@ -36,6 +38,8 @@ pub(crate) struct Row {
 pub(crate) struct Tick {
     pub(crate) x: f64,
     pub(crate) text: String,
+    pub(crate) first: bool,
+    pub(crate) last: bool,
 }
 
 /// Marks on a logarithmic scale, a row for each stack.
@@ -77,7 +81,7 @@ impl Decades {
     fn ticks(self, name: impl Fn(f64) -> String) -> Vec<Tick> {
         let tick = |power: i32| {
             let value = 10_f64.powi(power);
-            Tick { x: self.x(value), text: name(value) }
+            Tick { x: self.x(value), text: name(value), first: power == self.from, last: power == self.to }
         };
         (self.from..=self.to).map(tick).collect()
     }
@@ -85,7 +89,11 @@ impl Decades {
 
 const SHAPES: [(&str, &str); 3] = [("●", "one"), ("■", "two"), ("▲", "three")];
 
-fn rows_of(run: &Run, three: impl Fn(&Found) -> Option<[(f64, String); 3]>, name: impl Fn(f64) -> String) -> Marks {
+fn rows_of(
+    run: &Run,
+    three: impl Fn(&Found) -> Option<[(f64, String); 3]>,
+    name: impl Fn(f64) -> String,
+) -> Marks {
     let all: Vec<(&Found, [(f64, String); 3])> =
         run.stacks.iter().filter_map(|found| Some((found, three(found)?))).collect();
     let scale = Decades::around(all.iter().flat_map(|(_, three)| three.iter().map(|(value, _)| *value)));
@@ -94,14 +102,19 @@ fn rows_of(run: &Run, three: impl Fn(&Found) -> Option<[(f64, String); 3]>, name
         let marks: Vec<Mark> = three
             .iter()
             .zip(SHAPES)
-            .map(|((value, title), (shape, class))| Mark { x: scale.x(*value), shape, class, title: title.clone() })
+            .map(|((value, title), (shape, class))| Mark {
+                x: scale.x(*value),
+                shape,
+                class,
+                title: title.clone(),
+            })
             .collect();
         let xs = || marks.iter().map(|mark| mark.x);
         let (from, to) = (xs().fold(WIDTH, f64::min), xs().fold(0.0, f64::max));
         let end = three.iter().map(|(value, _)| name(*value)).collect::<Vec<_>>().join(" · ");
-        rows.push(Row { y: ROW * number as f64, title: found.title.clone(), marks, from, to, end });
+        rows.push(Row { y: TOP + ROW * number as f64, title: found.title.clone(), marks, from, to, end });
     }
-    Marks { height: ROW * rows.len() as f64 + 18.0, rows, ticks: scale.ticks(axis) }
+    Marks { height: TOP + ROW * rows.len() as f64 + 18.0, rows, ticks: scale.ticks(axis) }
 }
 
 fn axis(value: f64) -> String {
@@ -117,11 +130,7 @@ pub(crate) fn latency(run: &Run, request: Request, clients: usize) -> Marks {
     let three = |found: &Found| {
         let load = load(found, request, clients, 1)?;
         let of = |name: &str, value: f64| (value, format!("{name}: {} ms", ms(value)));
-        Some([
-            of("p50", load.p50_ms.median),
-            of("p99", load.p99_ms.median),
-            of("p99.9", load.p999_ms.median),
-        ])
+        Some([of("p50", load.p50_ms.median), of("p99", load.p99_ms.median), of("p99.9", load.p999_ms.median)])
     };
     rows_of(run, three, ms)
 }
@@ -218,7 +227,13 @@ pub(crate) struct Line {
 }
 
 pub(crate) fn slopes(run: &Run) -> Vec<Slope> {
-    let wires = || run.stacks.iter().flat_map(|found| &found.calls).filter(is_drawn).filter_map(|calls| calls.wire.as_ref());
+    let wires = || {
+        run.stacks
+            .iter()
+            .flat_map(|found| &found.calls)
+            .filter(is_drawn)
+            .filter_map(|calls| calls.wire.as_ref())
+    };
     let points = || wires().flat_map(|wire| &wire.delayed);
     let most_x = points().map(|point| point.added_ms).fold(1.0, f64::max);
     let most_y = points().map(|point| point.took_ms.median).fold(1.0, f64::max);

@@ -19,8 +19,8 @@ use holdover::layers::failover::NODE_BIRTH;
 use holdover::layers::url::{self, Opener};
 use holdover_conformance::servers::{self, Server};
 use holdover_conformance::{
-    CASE_LIMIT, Case, Copies, Ending, Harness, MemoryHarness, Node, PrivateServer, Raw, RawCopies, Scope, Verdict,
-    run_case_in, scope_of, suites,
+    CASE_LIMIT, Case, Copies, Ending, Harness, MemoryHarness, Node, PrivateServer, Raw, RawCopies, Scope,
+    Verdict, run_case_in, scope_of, suites,
 };
 
 use crate::result::Verdicts;
@@ -146,9 +146,8 @@ pub(crate) async fn examine(stack: &Stack, suites: &[String], seed: u64) -> Fall
 }
 
 async fn put(harness: &Arc<dyn Harness>, scope: Scope, suite: &str, cases: Vec<Case>, seed: u64) -> Verdicts {
-    let put_one = |case: Case| async move {
-        (case, run_case_in(harness, &scope, &case, seed, CASE_LIMIT).await)
-    };
+    let put_one =
+        |case: Case| async move { (case, run_case_in(harness, &scope, &case, seed, CASE_LIMIT).await) };
     let outcomes: Vec<(Case, Verdict)> = stream::iter(cases).map(put_one).buffered(AT_ONCE).collect().await;
     let mut verdicts = Verdicts { suite: suite.to_owned(), ..Verdicts::default() };
     for (case, verdict) in outcomes {

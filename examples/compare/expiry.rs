@@ -23,8 +23,8 @@ const PROBES: usize = 64;
 const BYTES: usize = 256;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 /// Tables that follow each other are too slow to watch with periods of an hour.
-const PERIOD: Duration = Duration::from_secs(10);
-const LEASE: Duration = Duration::from_secs(9);
+const PERIOD: Duration = Duration::from_secs(20);
+const LEASE: Duration = Duration::from_secs(19);
 const ROTATING: &str = "dynamodb://local/sessions?expiry=rotation&period=1h&keeper=off&response_timeout=5s";
 
 /// Why ended sessions of a stack are not watched; nothing if they are.
@@ -65,8 +65,7 @@ impl Watched {
                 let schedule = Schedule::for_exams(Rules::new(PERIOD, LEASE))?;
                 let store = DynamoDb::connect_by(ROTATING, Arc::new(SystemClock), schedule).await?;
                 let keeper = store.keeper().ok_or("the tables have no keeper")?;
-                let keeping =
-                    tokio::spawn(async move { keeper.run(std::future::pending(), |_| {}).await });
+                let keeping = tokio::spawn(async move { keeper.run(std::future::pending(), |_| {}).await });
                 (Arc::clone(&store) as Arc<_>, Below::Tables(store, keeping.abort_handle()))
             }
             _ => {
@@ -100,7 +99,7 @@ impl Watched {
         results.into_iter().collect()
     }
 
-    /// How long it takes to make so many, with some to spare.
+    /// How long it takes to make so many, with as much to spare.
     async fn lead(&self, count: usize, random: &mut Random) -> Fallible<Duration> {
         let watch = Stopwatch::start();
         let far = SystemClock.now() + LEASE;
@@ -131,13 +130,19 @@ pub(crate) async fn measure(stack: &Stack, count: usize, seed: u64, limit: Durat
     let watched = Watched::start(stack).await?;
     let mut random = Random::new(seed);
     let lead = watched.lead(count, &mut random).await?;
-    let lead = if stack.is_rotating() { lead.min(LEASE) } else { lead };
+    if stack.is_rotating() && lead > LEASE {
+        return Err(format!("making {count} sessions takes longer than they live").into());
+    }
     // What the probes left, such as tombstones of tables, is not counted.
     let before = watched.below.count().await?;
     let ends = SystemClock.now() + lead;
     watched.fill(count, &mut random, ends).await?;
     if SystemClock.now() >= ends {
         return Err("the sessions ended before they were all there: the machine is too busy".into());
+    }
+    let there = watched.below.count().await?.saturating_sub(before);
+    if there < count && !stack.is_rotating() {
+        return Err(format!("only {there} of {count} sessions fit into the store as it is set up").into());
     }
     watch(&watched, count, before, ends, limit).await
 }

@@ -13,6 +13,7 @@ use crate::load::{self, Loaded};
 use crate::machine::{Ticks, load_average};
 use crate::result::{Claims, Extent, Found, Part, Run};
 use crate::stacks::{self, Fallible, Stack, Stand};
+use crate::text::long;
 use crate::{exam, expiry, failure, money, wire};
 
 /// How many stores are examined at a time, mostly waiting.
@@ -158,7 +159,7 @@ async fn one_at_a_time(course: &mut Course, stand: &Stand, extent: &Extent, adde
 fn claims(claimed: Capabilities) -> Claims {
     let expiry = match claimed.expiry {
         Expiry::Native { max_lag } => {
-            format!("by the store, at most {} late", holdover::layers::duration::text(max_lag))
+            format!("by the store, at most {} late", long(max_lag.as_secs_f64()))
         }
         Expiry::OnDemand => "when room is needed".to_owned(),
     };
@@ -167,7 +168,7 @@ fn claims(claimed: Capabilities) -> Claims {
         CheapReads::Replica => "may be from a replica".to_owned(),
         CheapReads::Eventual => "may be eventually consistent, for less".to_owned(),
         CheapReads::Cached { max_age } => {
-            format!("may be a copy {} old", holdover::layers::duration::text(max_age))
+            format!("may be a copy {} old", long(max_age.as_secs_f64()))
         }
     };
     let survives = match claimed.survives {
@@ -225,25 +226,26 @@ async fn loads(courses: &mut [Course], stands: &[Stand], extent: &Extent) {
     }
 }
 
-/// Ended sessions disappear on all stores at the same time: it is mostly waiting.
+/// Ended sessions disappear on all stores at the same time, many and few of them: it is mostly waiting.
 async fn expiries(courses: &mut [Course], extent: &Extent, seed: u64) {
     let limit = Duration::from_secs(extent.expiry_limit_s);
-    for count in &extent.expiring {
-        let watching = courses.iter_mut().map(|course| async move {
-            if let Some(why) = expiry::not_watched(&course.stack) {
-                course.bar.inc(1);
-                if course.found.expiries.is_empty() && *count == extent.expiring[0] {
-                    course.found.notes.push(format!("Expiry: {why}"));
-                }
-                return;
-            }
-            course.bar.set_message(format!("{count} sessions end"));
-            let watched = expiry::measure(&course.stack, *count, seed, limit).await.map(Some);
-            let watched = course.noted(&format!("{count} sessions that end"), watched);
+    let watching = courses.iter_mut().map(|course| async move {
+        if let Some(why) = expiry::not_watched(&course.stack) {
+            course.bar.inc(extent.expiring.len() as u64);
+            course.found.notes.push(format!("Expiry: {why}"));
+            return;
+        }
+        course.bar.set_message("sessions end");
+        let stack = &course.stack;
+        let each = extent.expiring.iter().map(|count| expiry::measure(stack, *count, seed, limit));
+        let watched = join_all(each).await;
+        for (count, watched) in extent.expiring.iter().zip(watched) {
+            let what = format!("{count} sessions that end");
+            let watched = course.noted(&what, watched.map(Some));
             course.found.expiries.extend(watched);
-        });
-        join_all(watching).await;
-    }
+        }
+    });
+    join_all(watching).await;
 }
 
 async fn verdicts(courses: &mut [Course], extent: &Extent, seed: u64) {

@@ -27,6 +27,7 @@ struct Page<'a> {
     busy: String,
     parts: Vec<String>,
     requests: [Request; 6],
+    glance: Table,
     claims: Table,
     trips: Trips,
     calls: Table,
@@ -56,12 +57,9 @@ pub(crate) fn of(run: &Run) -> Fallible<String> {
         title: case.title.replace('_', " "),
         explain: case.explain,
     });
-    let latency = |request| {
-        (charts::latency(run, request, CLIENTS_OF_SIZES), tables::latency(run, request))
-    };
-    let part = |part: &crate::result::Part| {
-        format!("{} {}, load {:.1}", part.name, span(part.seconds), part.load)
-    };
+    let latency = |request| (charts::latency(run, request, CLIENTS_OF_SIZES), tables::latency(run, request));
+    let part =
+        |part: &crate::result::Part| format!("{} {}, load {:.1}", part.name, span(part.seconds), part.load);
     let unbreakable = run.stacks.iter().filter(|found| found.faults.is_empty());
     let page = Page {
         run,
@@ -70,6 +68,7 @@ pub(crate) fn of(run: &Run) -> Fallible<String> {
         busy: busy(run),
         parts: run.machine.parts.iter().map(part).collect(),
         requests: Request::ALL,
+        glance: tables::glance(run),
         claims: tables::claims(run),
         trips: charts::trips(run),
         calls: tables::calls(run),

@@ -40,7 +40,9 @@ impl Request {
         match self {
             Self::Untouched => "the cookie is there, the handler never looks at the session",
             Self::Read => "the handler reads the session",
-            Self::Modify => "the handler reads one value and changes it, without losing anybody else's change",
+            Self::Modify => {
+                "the handler reads one value and changes it, without losing anybody else's change"
+            }
             Self::Create => "a new visitor's first value is stored",
             Self::LogIn => "the session goes on under a new id, and the old id is worth nothing any more",
             Self::LogOut => "the session is destroyed",

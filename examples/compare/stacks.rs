@@ -141,7 +141,8 @@ pub(crate) fn all() -> Vec<Stack> {
         Stack::new("redis", "Redis", &[Redis], Form::One(""),
             "One Redis server that keeps nothing on disk."),
         Stack::new("redis-near", "Redis, near cache", &[Redis], Form::One("near_cache=2s"),
-            "One Redis server; reads may be answered from a copy in the process that is at most 2 s old."),
+            "One Redis server; reads may be answered from a copy in the process that is at most 2 s old. Round trips are those of a session's \
+             first read in a process: the next ones ask nobody for 2 s."),
         Stack::new("redis-pair", "Redis, two copies", &[Redis, Redis], Form::Pair(""),
             "Each session on two Redis servers; the second copy is written before the answer."),
         Stack::new("memcached", "Memcached", &[Memcached], Form::One(""),

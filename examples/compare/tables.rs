@@ -2,7 +2,7 @@
 
 use crate::load::{CLIENTS, CLIENTS_OF_SIZES, KILOBYTES};
 use crate::requests::Request;
-use crate::result::{Found, Load, Run};
+use crate::result::{Found, Load, Run, Verdicts};
 use crate::text::{grouped, ms, ratio, short};
 
 /// A table as it is shown.
@@ -22,6 +22,61 @@ impl Table {
 
 /// What is not there.
 const NONE: &str = "–";
+
+/// The page in one line for each store; the terminal shows it, too.
+pub(crate) fn glance(run: &Run) -> Table {
+    let head = [
+        "store",
+        "round trips: read",
+        "modify",
+        "ms: read",
+        "modify",
+        "modify/s, 64 clients",
+        "killed: writes lost",
+        "served after",
+        "hung: writes lost",
+        "served after",
+        "exam: passed",
+        "failed",
+    ];
+    Table::new("Each store in one line", &head, run.stacks.iter().map(glance_row).collect())
+}
+
+fn glance_row(found: &Found) -> Vec<String> {
+    let trips = |request: Request| {
+        let calls = found.calls.iter().find(|calls| calls.request == request);
+        let wire = calls.and_then(|calls| calls.wire.as_ref());
+        wire.map_or(NONE.to_owned(), |wire| short(wire.exchanges))
+    };
+    let p50 = |request| {
+        load(found, request, CLIENTS_OF_SIZES, 1).map_or(NONE.to_owned(), |load| ms(load.p50_ms.median))
+    };
+    let mut row = vec![
+        found.title.clone(),
+        trips(Request::Read),
+        trips(Request::Modify),
+        p50(Request::Read),
+        p50(Request::Modify),
+        load(found, Request::Modify, CLIENTS[2], 1)
+            .map_or(NONE.to_owned(), |load| grouped(load.per_second.median)),
+    ];
+    for what in ["killed", "hung"] {
+        let fault = found.faults.iter().find(|fault| fault.what == what);
+        row.push(fault.map_or(NONE.to_owned(), |fault| {
+            format!("{} of {}", grouped(fault.lost as f64), grouped(fault.acknowledged as f64))
+        }));
+        row.push(
+            fault
+                .and_then(|fault| fault.first_served_ms)
+                .map_or(NONE.to_owned(), |first| format!("{} ms", ms(first))),
+        );
+    }
+    for pick in [|verdicts: &Verdicts| verdicts.passed, |verdicts: &Verdicts| verdicts.failed] {
+        let sum: usize = found.verdicts.iter().map(pick).sum();
+        row.push(if found.verdicts.is_empty() { NONE.to_owned() } else { sum.to_string() });
+    }
+    row
+}
 
 pub(crate) fn claims(run: &Run) -> Table {
     let row = |found: &Found| {
@@ -62,11 +117,7 @@ pub(crate) fn calls(run: &Run) -> Table {
         [found.title.clone()].into_iter().chain(Request::ALL.map(of)).collect()
     };
     let head: Vec<&str> = ["store"].into_iter().chain(Request::ALL.map(Request::name)).collect();
-    Table::new(
-        "Round trips: seen on the wire / waited for",
-        &head,
-        run.stacks.iter().map(row).collect(),
-    )
+    Table::new("Round trips: seen on the wire / waited for", &head, run.stacks.iter().map(row).collect())
 }
 
 pub(crate) fn bytes(run: &Run) -> Table {
@@ -89,9 +140,10 @@ pub(crate) fn has_wire(found: &Found) -> bool {
 }
 
 pub(crate) fn load(found: &Found, request: Request, clients: usize, kilobytes: usize) -> Option<&Load> {
-    found.loads.iter().find(|load| {
-        load.request == request && load.clients == clients && load.kilobytes == kilobytes
-    })
+    found
+        .loads
+        .iter()
+        .find(|load| load.request == request && load.clients == clients && load.kilobytes == kilobytes)
 }
 
 /// Latency by clients, for one kind of request.
@@ -140,7 +192,8 @@ pub(crate) fn sizes(run: &Run, request: Request) -> Table {
         [found.title.clone()].into_iter().chain(cells).collect()
     };
     let head = ["store", "1 KB", "4 KB", "16 KB", "64 KB"];
-    let caption = format!("{}, {CLIENTS_OF_SIZES} clients: median latency, requests a second", request.name());
+    let caption =
+        format!("{}, {CLIENTS_OF_SIZES} clients: median latency, requests a second", request.name());
     Table::new(&caption, &head, run.stacks.iter().map(row).collect())
 }
 

@@ -48,6 +48,16 @@ pub(crate) fn span(seconds: f64) -> String {
     format!("{minutes:.0} min {:.0} s", seconds - minutes * 60.0)
 }
 
+/// A span of which only the size matters.
+pub(crate) fn long(seconds: f64) -> String {
+    match seconds {
+        few if few < 120.0 => format!("{few:.0}\u{a0}s"),
+        some if some < 7_200.0 => format!("{:.0}\u{a0}min", some / 60.0),
+        hours if hours < 172_800.0 => format!("{}\u{a0}h", short(hours / 3_600.0)),
+        days => format!("{}\u{a0}days", short(days / 86_400.0)),
+    }
+}
+
 /// A moment of Unix time, in milliseconds, as a date and a time in UTC.
 pub(crate) fn moment(millis: u64) -> String {
     let (days, minutes) = (millis / 86_400_000, millis / 60_000 % 1_440);
@@ -79,6 +89,9 @@ mod tests {
         assert_eq!(short(2.06), "2.1");
         assert_eq!(percent(0.256), "26 %");
         assert_eq!(span(61.0), "1 min 1 s");
+        assert_eq!(long(60.0), "60\u{a0}s");
+        assert_eq!(long(7_544.0), "2.1\u{a0}h");
+        assert_eq!(long(604_800.0), "7\u{a0}days");
     }
 
     #[test]

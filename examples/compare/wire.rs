@@ -64,8 +64,7 @@ fn millis(duration: Duration) -> f64 {
 }
 
 fn hold_back(proxies: &[Proxy], delay: u64) {
-    let behaviour =
-        if delay == 0 { Behaviour::Pass } else { Behaviour::Delay(Duration::from_millis(delay)) };
+    let behaviour = if delay == 0 { Behaviour::Pass } else { Behaviour::Delay(Duration::from_millis(delay)) };
     for proxy in proxies {
         proxy.set(Direction::Responses, behaviour);
     }
@@ -79,8 +78,7 @@ fn passed(proxies: &[Proxy]) -> [usize; 3] {
 }
 
 /// A stack behind proxies.
-struct Seen<'a> {
-    stand: &'a Stand,
+struct Seen {
     proxies: Vec<Proxy>,
     store: Arc<Counted>,
     policy: SessionPolicy,
@@ -93,8 +91,8 @@ struct Sample {
     took: f64,
 }
 
-impl<'a> Seen<'a> {
-    async fn open(stand: &'a Stand) -> Fallible<Self> {
+impl Seen {
+    async fn open(stand: &Stand) -> Fallible<Self> {
         let mut proxies = Vec::new();
         for address in stand.addresses() {
             proxies.push(Proxy::start(address).await?);
@@ -102,7 +100,7 @@ impl<'a> Seen<'a> {
         let via: Vec<_> = proxies.iter().map(Proxy::address).collect();
         let store = Counted::over(stand.open_via(&via, true).await?);
         let policy = stand.policy(Arc::clone(&store) as Arc<_>);
-        let seen = Self { stand, proxies, store, policy };
+        let seen = Self { proxies, store, policy };
         // Connections are opened, and scripts loaded, once.
         for request in Request::ALL {
             seen.sample(request, 0).await?;
@@ -110,17 +108,9 @@ impl<'a> Seen<'a> {
         Ok(seen)
     }
 
-    /// Nobody's copy is near: a request with a session comes to a process that has not seen it lately.
-    async fn forget(&self) {
-        if self.stand.stack.is_near() {
-            holdover::api::pause(crate::stacks::NEAR / 100).await;
-        }
-    }
-
     async fn sample(&self, request: Request, delay: u64) -> Fallible<Sample> {
         let quiet = QUIET + Duration::from_millis(delay * 2);
         let id: SessionId = visitor(&self.policy, BYTES).await?;
-        self.forget().await;
         settled(quiet, || passed(&self.proxies)).await;
         hold_back(&self.proxies, delay);
         let (operations, before) = (self.store.calls(), passed(&self.proxies));
