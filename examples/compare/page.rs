@@ -111,3 +111,104 @@ fn busy(run: &Run) -> String {
         percent(machine.stolen_share),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::figures::Spread;
+    use crate::result::{Calls, Delayed, Extent, Fault, Load, Verdicts, Wire};
+
+    fn spread(median: f64) -> Spread {
+        Spread { median, least: median / 2.0, most: median * 2.0 }
+    }
+
+    fn calls(request: Request) -> Calls {
+        let delayed =
+            |asked_ms: f64| Delayed { asked_ms, added_ms: asked_ms, took_ms: spread(1.0 + asked_ms * 2.0) };
+        let delayed = [0.0, 1.0, 5.0].map(delayed).into();
+        let wire = Wire { exchanges: 2.0, bytes_out: 1652.0, bytes_in: 1300.0, delayed, slope: Some(2.0) };
+        Calls { request, operations: 2.0, wire: Some(wire) }
+    }
+
+    fn load(request: Request, clients: usize) -> Load {
+        Load {
+            request,
+            clients,
+            kilobytes: 1,
+            requests: 100,
+            failed: 0,
+            per_second: spread(1234.0),
+            p50_ms: spread(0.5),
+            p99_ms: spread(2.0),
+            p999_ms: spread(9.0),
+            ratio: Some(spread(0.25)),
+        }
+    }
+
+    /// A run with one store whose name and notes are hostile.
+    fn hostile() -> Run {
+        let loads = [1, 8, 64]
+            .into_iter()
+            .flat_map(|clients| [Request::Read, Request::Modify].map(|request| load(request, clients)));
+        let remarks = vec![("CON-01".to_owned(), "failed: <img src=x onerror=alert(1)>".to_owned())];
+        let found = Found {
+            name: "hostile".to_owned(),
+            title: "<script>alert(1)</script> & \"Sons\"".to_owned(),
+            calls: Request::ALL.map(calls).into(),
+            loads: loads.collect(),
+            faults: vec![Fault {
+                what: "killed".to_owned(),
+                pieces: vec![(1, 0), (0, 1)],
+                ..Fault::default()
+            }],
+            verdicts: vec![Verdicts {
+                suite: "con".to_owned(),
+                passed: 61,
+                failed: 1,
+                remarks,
+                ..Verdicts::default()
+            }],
+            notes: vec!["<b>bold</b>".to_owned()],
+            ..Found::default()
+        };
+        let extent = Extent { suites: vec!["con".to_owned()], ..Extent::default() };
+        Run { stacks: vec![found], extent, ..Run::default() }
+    }
+
+    #[test]
+    fn nothing_that_was_found_is_taken_for_markup() {
+        let page = of(&hostile()).expect("a page");
+        for markup in ["<script", "<img", "<b>bold"] {
+            assert!(!page.contains(markup), "{markup}");
+        }
+        assert!(page.contains("&#60;script&#62;alert(1)"), "the name is shown as text");
+    }
+
+    #[test]
+    fn the_page_needs_nothing_from_elsewhere() {
+        let page = of(&hostile()).expect("a page");
+        for outside in ["src=", "url(", "@import", "http://", "https://", "<link"] {
+            assert!(!page.replace("&#60;img src=x", "").contains(outside), "{outside}");
+        }
+    }
+
+    #[test]
+    fn every_remark_leads_to_the_explanation_of_its_case() {
+        let page = of(&hostile()).expect("a page");
+        assert!(page.contains("href=\"#case-CON-01\"") && page.contains("id=\"case-CON-01\""));
+    }
+
+    #[test]
+    fn a_result_that_is_read_back_makes_the_same_page() {
+        let run = hostile();
+        let text = serde_json::to_string(&run).expect("it is written");
+        let back: Run = serde_json::from_str(&text).expect("it is read");
+        assert_eq!(of(&back).expect("a page"), of(&run).expect("a page"));
+    }
+
+    #[test]
+    fn a_run_of_nothing_is_a_page_all_the_same() {
+        let page = of(&Run::default()).expect("a page");
+        assert!(page.contains("This set runs no exam."));
+    }
+}

@@ -1,15 +1,19 @@
 //! The table for the terminal: the page in one line for each store.
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::presets::ASCII_MARKDOWN;
+use comfy_table::{ContentArrangement, Table};
 
 use crate::result::Run;
 use crate::tables::glance;
 
+/// As wide as most terminals can be made.
+const WIDTH: u16 = 120;
+
 pub(crate) fn table(run: &Run) -> String {
     let glance = glance(run);
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
-    table.set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(ASCII_MARKDOWN);
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
     table.set_header(glance.head);
     for row in glance.rows {
         table.add_row(row);
