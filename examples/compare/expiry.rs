@@ -156,7 +156,8 @@ async fn watch(
 ) -> Fallible<Expiry> {
     pause(ends.since(SystemClock.now())).await;
     let mut expiry = Expiry { sessions: count, left: count, ..Expiry::default() };
-    let mut used = (None, None);
+    // Where the first look comes too late to see all of them, from the moment at which they ended.
+    let mut used = (watched.processor_seconds(), None);
     loop {
         let left = watched.below.count().await?.saturating_sub(before);
         let late = SystemClock.now().since(ends);

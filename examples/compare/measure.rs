@@ -1,5 +1,6 @@
 //! The whole run, part by part: nothing is measured while something else is.
 
+use std::io::{IsTerminal, stderr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,6 +65,10 @@ impl Parts {
         let now = self.watch.elapsed();
         let seconds = (now - self.before).as_secs_f64();
         self.done.push(Part { name: name.to_owned(), seconds, load: load_average() });
+        // Where there are no bars, because nobody watches.
+        if !stderr().is_terminal() {
+            eprintln!("{name}: {seconds:.0} s");
+        }
         self.before = now;
     }
 }

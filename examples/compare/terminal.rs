@@ -1,13 +1,13 @@
 //! The table for the terminal: the page in one line for each store.
 
 use comfy_table::presets::ASCII_MARKDOWN;
-use comfy_table::{ContentArrangement, Table};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table};
 
 use crate::result::Run;
 use crate::tables::glance;
 
 /// As wide as most terminals can be made.
-const WIDTH: u16 = 120;
+const WIDTH: u16 = 140;
 
 pub(crate) fn table(run: &Run) -> String {
     let glance = glance(run);
@@ -17,6 +17,9 @@ pub(crate) fn table(run: &Run) -> String {
     table.set_header(glance.head);
     for row in glance.rows {
         table.add_row(row);
+    }
+    if let Some(titles) = table.column_mut(0) {
+        titles.set_constraint(ColumnConstraint::ContentWidth);
     }
     let absent: Vec<String> =
         run.absent.iter().map(|(title, why)| format!("\nnot measured: {title}: {why}")).collect();
