@@ -101,20 +101,22 @@ impl Watched {
 
     /// How long it takes to make so many, with as much to spare.
     async fn lead(&self, count: usize, random: &mut Random) -> Fallible<Duration> {
-        let watch = Stopwatch::start();
+        let mut took = Duration::ZERO;
         let far = SystemClock.now() + LEASE;
         for _ in 0..PROBES / AT_ONCE {
             let probes: Vec<(SessionKey, Stamp)> = (0..AT_ONCE).map(|_| drawn(random)).collect();
+            let watch = Stopwatch::start();
             let creating = probes.iter().map(|(key, stamp)| self.create(*key, *stamp, far));
             for made in futures_util::future::join_all(creating).await {
                 made?;
             }
+            took += watch.elapsed();
             for (key, _) in &probes {
                 self.store.delete(key).await?;
             }
         }
         let factor = count as f64 / PROBES as f64 * 2.0;
-        Ok(Duration::from_secs(1) + watch.elapsed().mul_f64(factor))
+        Ok(Duration::from_secs(1) + took.mul_f64(factor))
     }
 }
 
