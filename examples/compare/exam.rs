@@ -1,9 +1,15 @@
 //! The exam: cases of the conformance suite on each stack, on servers of their own.
 
 // The command reaches below the stores in the same way. It cannot live in the library, which names no backend.
+#[path = "../../conformance/src/bin/holdover-conformance/dynamodb.rs"]
+#[allow(dead_code, reason = "the servers are its own: nothing has to be removed")]
+mod dynamodb;
 #[path = "../../conformance/src/bin/holdover-conformance/memcached.rs"]
 #[allow(dead_code, reason = "the servers are its own: nothing has to be removed")]
 mod memcached;
+#[path = "../../conformance/src/bin/holdover-conformance/mongodb.rs"]
+#[allow(dead_code, reason = "the servers are its own: nothing has to be removed")]
+mod mongodb;
 #[path = "../../conformance/src/bin/holdover-conformance/redis.rs"]
 #[allow(dead_code, reason = "the servers are its own: nothing has to be removed")]
 mod redis;
@@ -40,12 +46,13 @@ impl Examined {
         Self(self.0.elsewhere(server.address(), server.url()))
     }
 
-    fn raws(&self) -> Option<Vec<Arc<dyn Raw>>> {
-        let below = |(program, url): (&Program, String)| -> Option<Arc<dyn Raw>> {
+    fn raws(&self) -> Vec<Arc<dyn Raw>> {
+        let below = |(program, url): (&Program, String)| -> Arc<dyn Raw> {
             match program {
-                Program::Redis => Some(Arc::new(redis::RawRedis::new(&url, PREFIX))),
-                Program::Memcached => Some(Arc::new(memcached::RawMemcached::new(&url, PREFIX))),
-                Program::Mongodb | Program::Dynalite => None,
+                Program::Redis => Arc::new(redis::RawRedis::new(&url, PREFIX)),
+                Program::Memcached => Arc::new(memcached::RawMemcached::new(&url, PREFIX)),
+                Program::Mongodb => Arc::new(mongodb::RawMongodb::new(&url, PREFIX)),
+                Program::Dynalite => Arc::new(dynamodb::RawDynamoDb::new(&url, PREFIX)),
             }
         };
         self.0.stack.programs.iter().zip(self.0.urls()).map(below).collect()
@@ -81,7 +88,7 @@ impl Harness for Examined {
     }
 
     fn raw(&self) -> Option<Arc<dyn Raw>> {
-        let mut raws = self.raws()?;
+        let mut raws = self.raws();
         if raws.len() == 2 {
             return Some(Arc::new(RawCopies::new(raws, 2, vec![NODE_BIRTH])));
         }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
+use holdover_conformance::parse_seed;
 
 use crate::result::Extent;
 
@@ -16,7 +17,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     full: bool,
     /// Repeats a run's choices, as far as they are random
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_seed)]
     pub(crate) seed: Option<u64>,
     /// Where compare.html and compare.json are written
     #[arg(long, value_name = "DIR", default_value = "target/compare")]
@@ -77,7 +78,7 @@ impl Arguments {
             vec!["cargo run --release --example compare --features full,dynamodb-local --".to_owned()];
         words.extend(self.quick.then(|| "--quick".to_owned()));
         words.extend(self.full.then(|| "--full".to_owned()));
-        words.push(format!("--seed {seed}"));
+        words.push(format!("--seed {seed:#x}"));
         words.extend(self.only.iter().map(|name| format!("--only {name}")));
         words.extend(self.store.iter().map(|_| "--store URL".to_owned()));
         words.join(" ")
@@ -93,7 +94,7 @@ mod tests {
         let words = ["compare", "--quick", "--only", "redis", "--store", "redis://:secret@host"];
         let arguments = Arguments::parse_from(words);
         let command = arguments.command(7);
-        assert!(command.ends_with("-- --quick --seed 7 --only redis --store URL"), "{command}");
+        assert!(command.ends_with("-- --quick --seed 0x7 --only redis --store URL"), "{command}");
         assert!(!command.contains("secret"));
         assert_eq!(arguments.extent().name, "quick");
     }

@@ -57,7 +57,7 @@ async fn run(arguments: &Arguments) -> Fallible<()> {
         serde_json::from_str(&fs::read_to_string(file)?)?
     } else {
         let seed = arguments.seed.map_or_else(fresh_seed, Ok)?;
-        eprintln!("seed {seed}");
+        eprintln!("seed {seed:#x}");
         measure::everything(arguments, seed).await?
     };
     write(&run, &arguments.out)?;

@@ -36,8 +36,7 @@ pub(crate) fn glance(run: &Run) -> Table {
         "served after",
         "hung: writes lost",
         "served after",
-        "exam: passed",
-        "failed",
+        "exam: passed, failed",
     ];
     Table::new("Each store in one line", &head, run.stacks.iter().map(glance_row).collect())
 }
@@ -71,10 +70,9 @@ fn glance_row(found: &Found) -> Vec<String> {
                 .map_or(NONE.to_owned(), |first| format!("{} ms", ms(first))),
         );
     }
-    for pick in [|verdicts: &Verdicts| verdicts.passed, |verdicts: &Verdicts| verdicts.failed] {
-        let sum: usize = found.verdicts.iter().map(pick).sum();
-        row.push(if found.verdicts.is_empty() { NONE.to_owned() } else { sum.to_string() });
-    }
+    let all = |pick: fn(&Verdicts) -> usize| -> usize { found.verdicts.iter().map(pick).sum() };
+    let (passed, failed) = (all(|verdicts| verdicts.passed), all(|verdicts| verdicts.failed));
+    row.push(if found.verdicts.is_empty() { NONE.to_owned() } else { format!("{passed}, {failed}") });
     row
 }
 

@@ -133,7 +133,7 @@ fn expire_by_scan(database: &Database, expected: usize) -> Outcome<Taken> {
     if deleted == expected { Ok(taken) } else { Err("the scan did not find every session".into()) }
 }
 
-fn units(capacity: Option<&ConsumedCapacity>) -> Outcome<f64> {
+pub(crate) fn units(capacity: Option<&ConsumedCapacity>) -> Outcome<f64> {
     let reported = capacity.map(|capacity| capacity.capacity_units);
     reported.ok_or_else(|| "the database does not say what was consumed".into())
 }

@@ -1,5 +1,6 @@
-//! What requests with a session, and the end of many sessions, consume on DynamoDB: time to live, rotation and expiry by scan
-//! side by side, as the embedded DynamoDB reports it. The tables in backends/src/dynamodb/README.md are its output.
+//! What requests with a session, and the end of many sessions, consume on DynamoDB, as the embedded one reports it: time to
+//! live, rotation, the ancestor's rotation and expiry by scan, side by side. The tables in backends/src/dynamodb/README.md
+//! are its output.
 //!
 //! ```text
 //! cargo run -p holdover-backends --features dynamodb-local --example dynamodb_cost
@@ -9,6 +10,7 @@
 //! The numbers say how many sessions are to end at once; without them 1,000, 10,000 and 100,000. It counts units and
 //! requests, and measures no time.
 
+mod ancestor;
 mod ending;
 mod requests;
 
@@ -36,6 +38,7 @@ async fn run() -> Outcome<()> {
     if numbers.is_empty() {
         numbers = vec![1_000, 10_000, 100_000];
     }
-    requests::print().await?;
+    let rotation = requests::print().await?;
+    ancestor::print(&requests::SIZES, &rotation)?;
     ending::print(&numbers).await
 }

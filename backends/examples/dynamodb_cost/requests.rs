@@ -20,12 +20,12 @@ const URLS: [&str; 2] = [
 ];
 
 /// Bytes in the attribute that makes the session as large as it is.
-const SIZES: [usize; 3] = [100, 1_000, 9_000];
+pub(crate) const SIZES: [usize; 3] = [100, 1_000, 9_000];
 
 /// What a kind of request consumed.
-struct Bill {
-    kind: &'static str,
-    spent: Consumed,
+pub(crate) struct Bill {
+    pub(crate) kind: &'static str,
+    pub(crate) spent: Consumed,
 }
 
 /// A store, and the hand on its clock.
@@ -37,7 +37,8 @@ struct Stage {
     bills: Vec<Bill>,
 }
 
-pub(crate) async fn print() -> Outcome<()> {
+/// Answers what was consumed on tables that follow each other, in a column for each size.
+pub(crate) async fn print() -> Outcome<Vec<Vec<Bill>>> {
     let mut columns = Vec::new();
     let mut sizes = Vec::new();
     for url in URLS {
@@ -48,7 +49,8 @@ pub(crate) async fn print() -> Outcome<()> {
             columns.push(stage.bills);
         }
     }
-    let (ttl, rotation) = columns.split_at(SIZES.len());
+    let rotation = columns.split_off(SIZES.len());
+    let ttl = columns;
     print!("| request | calls: ttl / rotation |");
     for bytes in &sizes[..SIZES.len()] {
         print!(" {bytes} bytes: ttl | rotation |");
@@ -57,21 +59,22 @@ pub(crate) async fn print() -> Outcome<()> {
     for (row, bill) in ttl[0].iter().enumerate() {
         print!("| {} | {} / {} |", bill.kind, calls(&bill.spent), calls(&rotation[0][row].spent));
         for size in 0..SIZES.len() {
-            print!(" {} | {} |", units(&ttl[size][row].spent), units(&rotation[size][row].spent));
+            print!(" {} | {} |", told(&ttl[size][row].spent), told(&rotation[size][row].spent));
         }
         println!();
     }
-    Ok(())
+    Ok(rotation)
 }
 
-fn calls(spent: &Consumed) -> String {
+pub(crate) fn calls(spent: &Consumed) -> String {
     match spent.unreported {
         0 => spent.requests.to_string(),
         refused => format!("{} ({refused} refused)", spent.requests),
     }
 }
 
-fn units(spent: &Consumed) -> String {
+/// The units of a bill, in words.
+pub(crate) fn told(spent: &Consumed) -> String {
     match (spent.read_units, spent.write_units) {
         (0.0, 0.0) => "–".to_owned(),
         (reads, 0.0) => format!("{reads} R"),
