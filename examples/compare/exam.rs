@@ -1,9 +1,6 @@
 //! The exam: cases of the conformance suite on each stack, on servers of their own.
 
 // The command reaches below the stores in the same way. It cannot live in the library, which names no backend.
-#[path = "../../conformance/src/bin/holdover-conformance/dynamodb.rs"]
-#[allow(dead_code, reason = "the servers are its own: nothing has to be removed")]
-mod dynamodb;
 #[path = "../../conformance/src/bin/holdover-conformance/memcached.rs"]
 #[allow(dead_code, reason = "the servers are its own: nothing has to be removed")]
 mod memcached;
@@ -29,12 +26,16 @@ use holdover_conformance::{
     Verdict, run_case_in, scope_of, suites,
 };
 
+use crate::embedded::{InTurn, OneTable};
+use crate::raw::RawDynamoDb;
 use crate::result::Verdicts;
 use crate::stacks::{Fallible, Program, Stack, Stand};
 
 /// Cases mostly wait.
 const AT_ONCE: usize = 4;
 const PREFIX: &str = "exam";
+/// The suite on tables that follow each other.
+const ROTATION: &str = "rot";
 /// More patience than a service should have: the exam is about answers.
 const PATIENT: &str = "connect_timeout=1s&response_timeout=1s";
 
@@ -52,7 +53,7 @@ impl Examined {
                 Program::Redis => Arc::new(redis::RawRedis::new(&url, PREFIX)),
                 Program::Memcached => Arc::new(memcached::RawMemcached::new(&url, PREFIX)),
                 Program::Mongodb => Arc::new(mongodb::RawMongodb::new(&url, PREFIX)),
-                Program::Dynalite => Arc::new(dynamodb::RawDynamoDb::new(&url, PREFIX)),
+                Program::Dynalite => Arc::new(RawDynamoDb::new(&url, PREFIX)),
             }
         };
         self.0.stack.programs.iter().zip(self.0.urls()).map(below).collect()
@@ -116,19 +117,14 @@ impl Harness for Examined {
 
 /// Why a stack is not examined here.
 pub(crate) fn not_examined(stack: &Stack) -> Option<&'static str> {
-    if stack.is_rotating() {
+    if stack.is_rotating() && stack.embedded_dynamodb().is_none() {
         return Some(
-            "Not examined here: tables that follow each other take cases of their own \
-             (cargo test -p holdover-backends --features dynamodb-local --test dynamodb_rotation_exam).",
+            "Not examined here: the cases on tables that follow each other are put to the embedded DynamoDB, the rest \
+             by cargo test -p holdover-backends --features dynamodb-local --test dynamodb_rotation_exam.",
         );
     }
-    if stack.embedded_dynamodb().is_some() {
-        return Some(
-            "Not examined here: two handles on an embedded store are two databases; \
-             its requests are those of the store examined over Dynalite.",
-        );
-    }
-    (stack.programs.is_empty() && stack.name != "memory").then_some(
+    let is_given = stack.programs.is_empty() && stack.name != "memory" && stack.embedded_dynamodb().is_none();
+    is_given.then_some(
         "Not examined here: cargo run -p holdover-conformance -- --store URL examines a store at a URL.",
     )
 }
@@ -138,10 +134,14 @@ pub(crate) async fn examine(stack: &Stack, suites: &[String], seed: u64) -> Fall
     if not_examined(stack).is_some() {
         return Ok(Vec::new());
     }
-    let harness: Arc<dyn Harness> = if stack.programs.is_empty() {
-        Arc::new(MemoryHarness::default())
-    } else {
-        Arc::new(Examined(Stand::start(stack).await??))
+    // The clocks of the other suites stand still or jump, which tables made by the server's do not follow.
+    let only_rotation = [ROTATION.to_owned()];
+    let suites = if stack.is_rotating() && !suites.is_empty() { &only_rotation } else { suites };
+    let harness: Arc<dyn Harness> = match stack.embedded_dynamodb() {
+        Some(_) if stack.is_rotating() => Arc::new(InTurn),
+        Some(_) => Arc::new(OneTable::start().await?),
+        None if stack.programs.is_empty() => Arc::new(MemoryHarness::default()),
+        None => Arc::new(Examined(Stand::start(stack).await??)),
     };
     let scope = scope_of(&harness).await.map_err(|ending| ending.text().to_owned())?;
     let mut all = Vec::new();

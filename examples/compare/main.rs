@@ -12,6 +12,7 @@
 mod below;
 mod charts;
 mod counted;
+mod embedded;
 mod exam;
 mod expiry;
 mod extent;
@@ -22,6 +23,13 @@ mod machine;
 mod measure;
 mod money;
 mod page;
+// The exam on tables that follow each other makes its worlds in the same way, and the command reaches below a DynamoDB.
+#[allow(dead_code, reason = "only its time-outs are wanted")]
+#[path = "../../backends/tests/dynamodb_rotation_exam/pair.rs"]
+mod pair;
+#[allow(dead_code, reason = "the servers are its own: nothing has to be removed")]
+#[path = "../../conformance/src/bin/holdover-conformance/dynamodb.rs"]
+mod raw;
 mod requests;
 mod result;
 mod stacks;
@@ -29,6 +37,8 @@ mod tables;
 mod terminal;
 mod text;
 mod wire;
+#[path = "../../backends/tests/dynamodb_rotation_exam/world.rs"]
+mod world;
 
 use std::fs;
 use std::path::Path;
