@@ -13,13 +13,11 @@ use holdover_conformance::{Harness, Node, Raw};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use crate::exam::{PATIENT, PREFIX};
 use crate::raw::RawDynamoDb;
 use crate::stacks::Fallible;
 use crate::world::Worlds;
 
-const PREFIX: &str = "exam";
-/// More patience than a service should have: the exam is about answers.
-const PATIENT: &str = "connect_timeout=1s&response_timeout=1s";
 /// How often it removes what has expired: by itself it does when it is asked.
 const BETWEEN_SWEEPS: Duration = Duration::from_millis(500);
 

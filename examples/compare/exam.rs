@@ -15,15 +15,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures_util::stream::{self, StreamExt};
 use holdover::SessionStore;
 use holdover::api::Error;
 use holdover::layers::failover::NODE_BIRTH;
 use holdover::layers::url::{self, Opener};
 use holdover_conformance::servers::{self, Server};
 use holdover_conformance::{
-    CASE_LIMIT, Case, Copies, Ending, Harness, MemoryHarness, Node, PrivateServer, Raw, RawCopies, Scope,
-    Verdict, run_case_in, scope_of, suites,
+    Case, Copies, Ending, Harness, MemoryHarness, Node, Outcome, PrivateServer, Raw, RawCopies, Verdict,
+    suites,
 };
 
 use crate::embedded::{InTurn, OneTable};
@@ -31,13 +30,11 @@ use crate::raw::RawDynamoDb;
 use crate::result::Verdicts;
 use crate::stacks::{Fallible, Program, Stack, Stand};
 
-/// Cases mostly wait.
-const AT_ONCE: usize = 4;
-const PREFIX: &str = "exam";
+pub(crate) const PREFIX: &str = "exam";
 /// The suite on tables that follow each other.
 const ROTATION: &str = "rot";
 /// More patience than a service should have: the exam is about answers.
-const PATIENT: &str = "connect_timeout=1s&response_timeout=1s";
+pub(crate) const PATIENT: &str = "connect_timeout=1s&response_timeout=1s";
 
 /// A stack on its feet, as the suite examines it.
 struct Examined(Stand);
@@ -143,24 +140,18 @@ pub(crate) async fn examine(stack: &Stack, suites: &[String], seed: u64) -> Fall
         None if stack.programs.is_empty() => Arc::new(MemoryHarness::default()),
         None => Arc::new(Examined(Stand::start(stack).await??)),
     };
-    let scope = scope_of(&harness).await.map_err(|ending| ending.text().to_owned())?;
     let mut all = Vec::new();
     for suite in suites {
         let cases: Vec<Case> = suites::all().into_iter().filter(|case| case.suite() == *suite).collect();
-        all.push(put(&harness, scope, suite, cases, seed).await);
+        let ended = holdover_conformance::examine(&harness, cases, seed).await;
+        let (_, report) = ended.map_err(|ending| ending.text().to_owned())?;
+        let mut verdicts = Verdicts { suite: suite.clone(), ..Verdicts::default() };
+        for Outcome { case, verdict, .. } in &report.outcomes {
+            count(&mut verdicts, case, verdict);
+        }
+        all.push(verdicts);
     }
     Ok(all)
-}
-
-async fn put(harness: &Arc<dyn Harness>, scope: Scope, suite: &str, cases: Vec<Case>, seed: u64) -> Verdicts {
-    let put_one =
-        |case: Case| async move { (case, run_case_in(harness, &scope, &case, seed, CASE_LIMIT).await) };
-    let outcomes: Vec<(Case, Verdict)> = stream::iter(cases).map(put_one).buffered(AT_ONCE).collect().await;
-    let mut verdicts = Verdicts { suite: suite.to_owned(), ..Verdicts::default() };
-    for (case, verdict) in outcomes {
-        count(&mut verdicts, &case, &verdict);
-    }
-    verdicts
 }
 
 fn count(verdicts: &mut Verdicts, case: &Case, verdict: &Verdict) {
