@@ -97,19 +97,3 @@ impl Cache {
         Ok(self.ask(&format!("touch {key} {seconds}"), None).await?.0 == "TOUCHED")
     }
 }
-
-/// Reads, writes and removals since a server was started, as it counts them itself.
-pub(crate) async fn commands(server: SocketAddr) -> Result<u64, Failure> {
-    const COUNTED: [&str; 5] = ["cmd_get", "cmd_set", "cmd_touch", "delete_hits", "delete_misses"];
-    let mut stream = TcpStream::connect(server).await?;
-    stream.write_all(b"stats\r\nquit\r\n").await?;
-    let mut report = String::new();
-    stream.read_to_string(&mut report).await?;
-    let mut total = 0;
-    for name in COUNTED {
-        let value =
-            report.lines().find_map(|line| line.strip_prefix("STAT ")?.strip_prefix(name)?.strip_prefix(' '));
-        total += value.ok_or("the server does not say what it has counted")?.trim().parse::<u64>()?;
-    }
-    Ok(total)
-}

@@ -8,8 +8,8 @@ use holdover_conformance::proxy::{Behaviour, Direction, Proxy};
 use holdover_conformance::servers::{self, Server};
 
 use crate::background::Background;
-use crate::cache::commands;
 use crate::job::{Failure, Manager};
+use crate::memcached::commands;
 use crate::msm::{Locking, Msm, Settings};
 use crate::ours::Ours;
 use crate::upsert::Upsert;

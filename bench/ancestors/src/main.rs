@@ -11,6 +11,9 @@ mod cache;
 mod claims;
 mod job;
 mod lab;
+// The example counts the calls of two copies by it.
+#[path = "../../../examples/failover/counting/memcached.rs"]
+mod memcached;
 mod msm;
 mod ours;
 mod upsert;

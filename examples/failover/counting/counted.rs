@@ -1,7 +1,10 @@
 //! Two Memcached servers behind proxies that count, and requests of each kind, one at a time.
 
+// A test takes this file as its own module, and the stand-ins of the bench take that one.
+#[path = "memcached.rs"]
+mod memcached;
+
 use std::error::Error;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,8 +14,8 @@ use holdover::{SessionId, SessionPolicy, SessionStore};
 use holdover_conformance::proxy::{Behaviour, Direction, Proxy};
 use holdover_conformance::servers::{self, Server};
 use holdover_layers::failover::{Backup, Failover, FailoverSettings};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+
+use memcached::commands;
 
 /// More than a tenth of the idle time: a session that is read then is due to be extended.
 const UNTIL_DUE: Duration = Duration::from_secs(4 * 60);
@@ -167,20 +170,4 @@ impl Counted {
             pause(BETWEEN_LOOKS).await;
         }
     }
-}
-
-/// Reads, writes and removals since the server was started.
-async fn commands(server: SocketAddr) -> Result<u64, Box<dyn Error>> {
-    const COUNTED: [&str; 5] = ["cmd_get", "cmd_set", "cmd_touch", "delete_hits", "delete_misses"];
-    let mut stream = TcpStream::connect(server).await?;
-    stream.write_all(b"stats\r\nquit\r\n").await?;
-    let mut report = String::new();
-    stream.read_to_string(&mut report).await?;
-    let mut total = 0;
-    for name in COUNTED {
-        let value =
-            report.lines().find_map(|line| line.strip_prefix("STAT ")?.strip_prefix(name)?.strip_prefix(' '));
-        total += value.ok_or("the server does not say what it has counted")?.trim().parse::<u64>()?;
-    }
-    Ok(total)
 }
