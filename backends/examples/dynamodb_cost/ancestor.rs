@@ -16,7 +16,7 @@ use dynoxide::types::{AttributeValue, Item};
 use holdover_backends::dynamodb::Consumed;
 
 use crate::Outcome;
-use crate::ending::units;
+use crate::ending::{create_table, units};
 use crate::requests::{Bill, calls, told};
 
 const KEY: &str = "id";
@@ -78,13 +78,7 @@ impl Ancestor {
     fn bills(size: usize) -> Outcome<Vec<Bill>> {
         let database = Database::memory()?;
         for table in Table::BOTH {
-            let create = serde_json::json!({
-                "TableName": table.name(),
-                "BillingMode": "PAY_PER_REQUEST",
-                "AttributeDefinitions": [{"AttributeName": KEY, "AttributeType": "S"}],
-                "KeySchema": [{"AttributeName": KEY, "KeyType": "HASH"}],
-            });
-            database.create_table(serde_json::from_value(create)?)?;
+            create_table(&database, &table.name(), KEY)?;
         }
         let mut ancestor =
             Self { database, data: vec![7; size], spent: Consumed::default(), bills: Vec::new() };

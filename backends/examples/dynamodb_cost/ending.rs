@@ -138,17 +138,22 @@ pub(crate) fn units(capacity: Option<&ConsumedCapacity>) -> Outcome<f64> {
     reported.ok_or_else(|| "the database does not say what was consumed".into())
 }
 
+/// Creates a table with this key, and answers what the database says to it.
+pub(crate) fn create_table(database: &Database, name: &str, key: &str) -> Outcome<serde_json::Value> {
+    let create = serde_json::json!({
+        "TableName": name,
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{"AttributeName": key, "AttributeType": "S"}],
+        "KeySchema": [{"AttributeName": key, "KeyType": "HASH"}],
+    });
+    Ok(serde_json::to_value(database.create_table(serde_json::from_value(create)?)?)?)
+}
+
 /// The next table is created, and the one before dropped with all that is in it.
 fn create_and_drop(database: &Database) -> Outcome<Taken> {
-    let create = serde_json::json!({
-        "TableName": "sessions-next",
-        "BillingMode": "PAY_PER_REQUEST",
-        "AttributeDefinitions": [{"AttributeName": "k", "AttributeType": "S"}],
-        "KeySchema": [{"AttributeName": "k", "KeyType": "HASH"}],
-    });
     let drop = serde_json::json!({"TableName": TABLE});
     let answers = [
-        serde_json::to_value(database.create_table(serde_json::from_value(create)?)?)?,
+        create_table(database, "sessions-next", "k")?,
         serde_json::to_value(database.delete_table(serde_json::from_value(drop)?)?)?,
     ];
     let mut taken = Taken::default();

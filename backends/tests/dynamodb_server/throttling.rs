@@ -20,15 +20,21 @@ const BURST: u8 = 5;
 const WRITES: u8 = 20;
 const THROTTLED: Fault = Fault::Refuse(400, "ProvisionedThroughputExceededException");
 
+/// A server behind the fault server, and a store on it that holds one session.
+async fn with_a_session(address: SocketAddr) -> (DynamodbFaults, Arc<dyn SessionStore>) {
+    let faults = DynamodbFaults::start(address).await.unwrap();
+    let store = open(&url_at(faults.address(), "&expiry=none&create=true")).await;
+    let create = write(On::Absent { created: SystemClock.now() }, "a", 1);
+    assert!(matches!(store.save(&key(1), &create).await.unwrap(), SaveAnswer::Saved { .. }));
+    (faults, store)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_capacity_nothing_is_written_and_nothing_acknowledged() {
     let embedded = Embedded::start().await;
     let server = Server::start(&servers::dynamodb()).await.unwrap();
     for address in [embedded.address, server.address()] {
-        let faults = DynamodbFaults::start(address).await.unwrap();
-        let store = open(&url_at(faults.address(), "&expiry=none&create=true")).await;
-        let create = write(On::Absent { created: SystemClock.now() }, "a", 1);
-        assert!(matches!(store.save(&key(1), &create).await.unwrap(), SaveAnswer::Saved { .. }));
+        let (faults, store) = with_a_session(address).await;
         faults.throttle(Some((0.0, f64::from(BURST))));
         let mut acknowledged = Vec::new();
         for number in 2..=WRITES {
@@ -64,10 +70,7 @@ async fn a_replica_that_is_behind_is_passed_over_for_who_has_seen_more() {
     let embedded = Embedded::start().await;
     let server = Server::start(&servers::dynamodb()).await.unwrap();
     for address in [embedded.address, server.address()] {
-        let faults = DynamodbFaults::start(address).await.unwrap();
-        let store = open(&url_at(faults.address(), "&expiry=none&create=true")).await;
-        let create = write(On::Absent { created: SystemClock.now() }, "a", 1);
-        assert!(matches!(store.save(&key(1), &create).await.unwrap(), SaveAnswer::Saved { .. }));
+        let (faults, store) = with_a_session(address).await;
         faults.lag(Some((Duration::from_secs(600), "k")));
         for number in 2..=4 {
             assert!(matches!(
