@@ -80,7 +80,7 @@ impl Lineage {
         self.stamps[0]
     }
 
-    /// How many writes made the record, from its creation on.
+    /// How many writes made the record, from its creation on; more where some of them [leapt](Self::leapt).
     pub const fn writes(&self) -> u64 {
         self.writes
     }
@@ -108,6 +108,19 @@ impl Lineage {
         stamps[1..].copy_from_slice(&self.stamps[..LINEAGE_DEPTH - 1]);
         let length = (self.length + 1).min(LINEAGE_DEPTH);
         Self { writes: self.writes.saturating_add(1), length, stamps }
+    }
+
+    /// The same stamps, with a count that is one ahead of them. A store with two copies marks so what was written past
+    /// one of them: whoever has written there can tell by [`reaches`](Self::reaches).
+    #[must_use]
+    pub fn leapt(&self) -> Self {
+        Self { writes: self.writes.saturating_add(1), ..self.clone() }
+    }
+
+    /// Whether this has come from `earlier` by writes that it all remembers, none of which leapt.
+    pub fn reaches(&self, earlier: &Self) -> bool {
+        let since = self.stamps().iter().position(|known| *known == earlier.head());
+        since.is_some_and(|since| earlier.writes.checked_add(since as u64) == Some(self.writes))
     }
 
     /// Compares two copies of one session.
@@ -225,6 +238,24 @@ mod tests {
         }
         assert_eq!(ahead.writes(), 31);
         assert_eq!(ahead.age(&ahead.clone()), Age::Same);
+    }
+
+    #[test]
+    fn a_lineage_reaches_back_over_writes_that_it_remembers_and_that_did_not_leap() {
+        let base = Lineage::new(stamp(0)).pushed(stamp(1));
+        assert!(base.reaches(&base));
+        let mut ahead = base.clone();
+        for number in 2..9 {
+            ahead = ahead.pushed(stamp(number));
+            assert!(ahead.reaches(&base), "{number} writes");
+            assert!(!base.reaches(&ahead), "{number} writes");
+        }
+        assert!(!ahead.pushed(stamp(9)).reaches(&base), "eight writes later it is forgotten");
+        let leapt = base.pushed(stamp(2)).leapt();
+        assert!(!leapt.reaches(&base) && !leapt.pushed(stamp(3)).reaches(&base));
+        assert!(leapt.pushed(stamp(3)).reaches(&leapt));
+        assert_eq!((leapt.age(&base), leapt.stamps().len()), (Age::Newer, 3));
+        assert_eq!(Lineage::from_parts(leapt.writes(), &leapt.to_bytes()), Some(leapt));
     }
 
     #[test]

@@ -37,10 +37,10 @@ pub enum Answer {
 pub enum Outcome {
     /// With an answer.
     Answered(Answer),
-    /// With an error that promises no effect.
-    Refused,
-    /// With an error after which it may have happened, may still happen, or may never happen.
-    Unknown,
+    /// With an error that promises no effect: this.
+    Refused(String),
+    /// With an error after which it may have happened, may still happen, or may never happen: this.
+    Unknown(String),
 }
 
 /// One call in a history.
@@ -66,8 +66,8 @@ impl Action {
     /// Until when the call may take effect: an unknown one may do so at any later time.
     pub const fn effective_until(&self) -> u64 {
         match self.outcome {
-            Outcome::Answered(_) | Outcome::Refused => self.returned,
-            Outcome::Unknown => u64::MAX,
+            Outcome::Answered(_) | Outcome::Refused(_) => self.returned,
+            Outcome::Unknown(_) => u64::MAX,
         }
     }
 

@@ -90,8 +90,8 @@ async fn perform(store: &dyn SessionStore, key: &SessionKey, call: &Call) -> Out
     };
     match answer {
         Ok(answer) => Outcome::Answered(answer),
-        Err(error) if error.effect() == Effect::None => Outcome::Refused,
-        Err(_) => Outcome::Unknown,
+        Err(error) if error.effect() == Effect::None => Outcome::Refused(error.to_string()),
+        Err(error) => Outcome::Unknown(error.to_string()),
     }
 }
 

@@ -62,8 +62,8 @@ fn save_text(write: &Write) -> String {
 
 fn outcome_text(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Refused => "refused without effect".into(),
-        Outcome::Unknown => "unknown".into(),
+        Outcome::Refused(_) => "refused without effect".into(),
+        Outcome::Unknown(_) => "unknown".into(),
         Outcome::Answered(Answer::Loaded(None)) => "nothing".into(),
         Outcome::Answered(Answer::Loaded(Some(record))) => record_text(record),
         Outcome::Answered(Answer::Saved(previous)) => {

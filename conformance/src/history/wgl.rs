@@ -144,7 +144,7 @@ impl<'a> Search<'a> {
             if action.invoked > earliest_end {
                 break;
             }
-            if self.placed.holds(position) || matches!(action.outcome, Outcome::Refused) {
+            if self.placed.holds(position) || matches!(action.outcome, Outcome::Refused(_)) {
                 continue;
             }
             earliest_end = earliest_end.min(action.effective_until());

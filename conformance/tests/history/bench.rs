@@ -78,7 +78,7 @@ impl Script {
     }
 
     pub(crate) fn unknown(self, client: usize, invoked: u64, returned: u64, call: Call) -> Self {
-        self.call(client, invoked, returned, call, Outcome::Unknown)
+        self.call(client, invoked, returned, call, Outcome::Unknown("unknown".into()))
     }
 
     /// The history, ordered by invocation.

@@ -165,7 +165,11 @@ fn random_history(random: &mut Random) -> Vec<Action> {
         let (next, answer) = step(NOW, stored.as_ref(), &call);
         stored = next;
         chosen.push(call);
-        outcomes.push(if random.below(6) == 0 { Outcome::Unknown } else { Outcome::Answered(answer) });
+        outcomes.push(if random.below(6) == 0 {
+            Outcome::Unknown("unknown".into())
+        } else {
+            Outcome::Answered(answer)
+        });
     }
     let mut times = Vec::new();
     for number in 0..length as u64 {

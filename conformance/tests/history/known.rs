@@ -168,7 +168,7 @@ fn a_call_of_unknown_outcome_may_happen_later_or_never() {
 #[test]
 fn a_call_without_effect_is_left_out() {
     let mut refused = Script::default().delete(1, 3, 4).actions();
-    refused[0].outcome = Outcome::Refused;
+    refused[0].outcome = Outcome::Refused("refused".into());
     let create = Script::default()
         .save(0, 1, 2, write(On::Absent { created: NOW }, 0, "n", "1"), Answer::Saved(None))
         .load(2, 5, 6, Answer::Loaded(Some(record(&[(0, "n", "1")]))))

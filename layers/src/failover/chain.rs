@@ -26,6 +26,8 @@ pub struct Chain {
     pub(super) backlog: Option<Backlog>,
     /// Of what this operation has written to a node, or may have, how many writes there had been then.
     pub(super) partly_written: Option<u64>,
+    /// On which writes a node holds, or held, what this touch extended; nothing if it may be anywhere.
+    pub(super) extended: Option<Lineage>,
     /// Whether what is being written moves the deadline back.
     pub(super) shortening: bool,
     /// The head before a shortened record that is looked at once more.
@@ -44,6 +46,7 @@ impl Chain {
             writing: None,
             backlog: None,
             partly_written: None,
+            extended: None,
             shortening: false,
             shortened: None,
             diverged: false,
@@ -87,7 +90,10 @@ impl Chain {
             return self.repaired(now, place, &outcome);
         };
         match outcome {
-            Outcome::Installed => self.sight.set(place, Seen::Copy(Arc::clone(&new))),
+            Outcome::Installed => {
+                self.sight.set(place, Seen::Copy(Arc::clone(&new)));
+                self.extended = matches!(self.ask, Ask::Touch(..)).then(|| new.lineage().clone());
+            }
             // The head alone holds it: whoever reaches the head finds it there, and nobody writes past the head.
             Outcome::Unreachable if self.is_last(place) && self.holds(place.other(), &new) => {
                 self.sight.set(place, Seen::Unreachable);
@@ -227,7 +233,10 @@ impl Chain {
             (Seen::Copy(only), _) | (_, Seen::Copy(only)) => return Some(Arc::clone(only)),
             _ => return None,
         };
-        let head_counts = match self.age(head.lineage(), tail.lineage()) {
+        // What a tombstone without a history buries may be of any age.
+        let buries = buries_anything(head) != buries_anything(tail);
+        let age = if buries { Age::Diverged } else { self.age(head.lineage(), tail.lineage()) };
+        let head_counts = match age {
             Age::Same => head.deadline() >= tail.deadline(),
             Age::Newer => true,
             Age::Older => false,

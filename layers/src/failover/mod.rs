@@ -19,7 +19,11 @@
 //!   compare-and-set on the head before may be refused without need (S13). Otherwise a writer between head and tail would
 //!   undo it unseen.
 //! - A write that moves the deadline back needs both nodes, or is unavailable: the other copy would outlive it.
-//! - An operation that eight other writes have overtaken while it was on its way ends as unavailable with unknown effect.
+//! - An operation that eight other writes have overtaken while it was on its way (four, where the head could not be reached)
+//!   ends as unavailable with unknown effect.
+//! - So does a touch that was on its way, and that a write to the tail alone has overtaken. The next one extends the session.
+//! - A touch that is on its way when the head loses its memory, beside a write of another application node, may be lost
+//!   though it was answered: the session then ends when that write says. Touches leave no mark that would be missed (S13).
 //! - A node that comes back with *most* of its memory, such as a Redis that has lost its last second, is believed when it
 //!   says that a session is not there while the other node cannot be reached: two faults again.
 //! - A tombstone that somebody installs, as the renewal of an id does, stands for as long as they say.

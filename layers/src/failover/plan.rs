@@ -25,17 +25,13 @@ impl Chain {
                 Ok(record) => record,
                 Err(end) => return end,
             },
-            Ask::Touch(deadline, stamp) => match (judge_touch(now, stored, *deadline), stored) {
-                (Some(deadline), Some(Stored::Record(record))) if deadline > record.deadline => {
-                    let lineage = self.touched(&record.lineage, *stamp);
-                    Stored::Record(Record { lineage, deadline, ..record.clone() })
+            Ask::Touch(deadline, stamp) => {
+                let (deadline, stamp) = (*deadline, *stamp);
+                match self.plan_touch(now, stored, deadline, stamp) {
+                    Ok(record) => record,
+                    Err(end) => return end,
                 }
-                // As with a write: it may have been read from the head before the session was destroyed.
-                (touched, _) => {
-                    let touched = touched.is_some() || self.partly_written.is_some();
-                    return Step::Done(Answer::Touched(touched));
-                }
-            },
+            }
             Ask::Delete(stamp) => match self.tombstone(now, stored, *stamp) {
                 Some(tombstone) => tombstone,
                 None => return self.done(Answer::Deleted),
@@ -76,7 +72,10 @@ impl Chain {
             Verdict::Apply { .. } | Verdict::Conflict if self.is_beyond_memory(stored) => {
                 Err(Step::Done(Answer::Unknown))
             }
-            Verdict::Apply { record, .. } => Ok(Stored::Record(record)),
+            Verdict::Apply { record, .. } => {
+                let lineage = self.past_the_head(record.lineage);
+                Ok(Stored::Record(Record { lineage, ..record }))
+            }
             Verdict::Conflict | Verdict::Repeated { .. } => {
                 let live = newest.filter(|newest| newest.as_live(now).is_some()).cloned();
                 Err(Step::Done(Answer::Conflict(live)))
@@ -87,6 +86,43 @@ impl Chain {
             }
             Verdict::Gone => Err(Step::Done(Answer::Gone)),
         }
+    }
+
+    /// The record that a touch makes, or its end.
+    ///
+    /// It leaves no mark in a lineage by which it could recognise itself (S13). If others have written since it was
+    /// installed on the first node, it may have been seen and moved back again, so that it is not made a second time.
+    fn plan_touch(
+        &mut self,
+        now: Timestamp,
+        stored: Option<&Stored>,
+        deadline: Timestamp,
+        stamp: Stamp,
+    ) -> Result<Stored, Step> {
+        let touched = judge_touch(now, stored, deadline);
+        let (Some(deadline), Some(Stored::Record(record))) = (touched, stored) else {
+            // As with a write: it may have been read from the head before the session was destroyed.
+            return Err(Step::Done(Answer::Touched(self.partly_written.is_some())));
+        };
+        if deadline <= record.deadline || self.has_happened(stored, stamp) {
+            return Err(Step::Done(Answer::Touched(true)));
+        }
+        if let Some(partly_written) = self.partly_written
+            && record.lineage.writes() > partly_written
+            && self.conduct.rules.touches_once
+        {
+            return Err(self.touched_before(&record.lineage));
+        }
+        self.extended = None;
+        let lineage = self.touched(&record.lineage, stamp);
+        Ok(Stored::Record(Record { lineage, deadline, ..record.clone() }))
+    }
+
+    /// The end of a touch that others have written over. Unless somebody went past the first node, all of them had read
+    /// what the touch left there, and made the other node equal before: it was whole, and came first.
+    fn touched_before(&self, lineage: &Lineage) -> Step {
+        let nobody_leapt = self.extended.as_ref().is_some_and(|extended| lineage.reaches(extended));
+        Step::Done(if nobody_leapt { Answer::Touched(true) } else { Answer::Unknown })
     }
 
     /// Whether so many other writes have come since this operation wrote to a node that nobody can tell whether it has
@@ -105,7 +141,14 @@ impl Chain {
     /// A touch leaves no mark in a lineage, except where only the tail can be reached. A writer that is between the head
     /// and the tail would otherwise write over it without knowing: it learns of other writes by the lineage.
     fn touched(&self, lineage: &Lineage, stamp: Stamp) -> Lineage {
-        if self.reached_head() { lineage.clone() } else { lineage.pushed(stamp) }
+        if self.reached_head() { lineage.clone() } else { self.past_the_head(lineage.pushed(stamp)) }
+    }
+
+    /// What is written while only the tail can be reached leaps: a touch that is between the head and the tail would
+    /// otherwise take it for one that has read the head. The first write of a session goes past nothing.
+    fn past_the_head(&self, lineage: Lineage) -> Lineage {
+        let goes_past = !self.reached_head() && lineage.writes() > 1;
+        if goes_past && self.conduct.rules.leaps { lineage.leapt() } else { lineage }
     }
 
     /// The tombstone to write; nothing if there is nothing to bury.

@@ -72,7 +72,7 @@ pub enum Answer {
     Refused(Option<Arc<Stored>>),
     /// Nothing can be said: no node is reachable that could know.
     Unavailable,
-    /// It may have happened: too many other writes have come since to tell.
+    /// It may have happened: other writes have come since, and nobody can tell.
     Unknown,
 }
 
@@ -130,6 +130,10 @@ pub struct Rules {
     pub head_first: bool,
     /// A copy that is further behind than a lineage reaches is known by the number of its writes.
     pub counts_writes: bool,
+    /// A touch that others have written over is not made again.
+    pub touches_once: bool,
+    /// What is written past the head leaps in the lineage.
+    pub leaps: bool,
 }
 
 impl Default for Rules {
@@ -225,6 +229,8 @@ impl Rules {
         recognises_own: true,
         head_first: true,
         counts_writes: true,
+        touches_once: true,
+        leaps: true,
     };
 }
 

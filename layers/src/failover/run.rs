@@ -83,8 +83,7 @@ impl<'a> Run<'a> {
                     return Err(self.error(ErrorKind::Unavailable, message));
                 }
                 Step::Done(Answer::Unknown) => {
-                    let message =
-                        "eight other writes came while it was on its way, so that its outcome is not known";
+                    let message = "other writes came while it was on its way, so that its outcome is not known; load again";
                     return Err(self.error(ErrorKind::Unavailable, message));
                 }
                 Step::Done(answer) => return Ok(answer),

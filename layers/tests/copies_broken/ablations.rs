@@ -35,7 +35,7 @@ fn rules() -> Vec<Broken> {
             id: "x4",
             defect: "a destroyed session leaves no tombstone",
             harness: without(Copies::PAIR, Rules { tombstones: false, ..all }),
-            killed_by: &["FAIL-17", "FAIL-20", "FAIL-21", "FAIL-27", "FAIL-44"],
+            killed_by: &["FAIL-17", "FAIL-20", "FAIL-21", "FAIL-27", "FAIL-44", "FAIL-69"],
         },
         Broken {
             id: "x6",
@@ -66,6 +66,12 @@ fn rules() -> Vec<Broken> {
             defect: "a copy that is far behind is taken for one that has diverged",
             harness: without(kinds, Rules { counts_writes: false, ..all }),
             killed_by: &["FAIL-17", "FAIL-26", "FAIL-44"],
+        },
+        Broken {
+            id: "x11",
+            defect: "a touch that others have written over is made again",
+            harness: without(Copies::PAIR, Rules { touches_once: false, ..all }),
+            killed_by: &["FAIL-68"],
         },
     ]
 }

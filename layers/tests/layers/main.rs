@@ -2,6 +2,7 @@
 
 mod failover;
 mod faults;
+mod half_way;
 mod metrics;
 #[cfg(feature = "near-cache")]
 mod near_cache;

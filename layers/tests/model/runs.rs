@@ -55,6 +55,7 @@ fn holds_through_one_link_that_is_cut() {
     assert!(holds("merge | delete", world(CUT, &[&[Merge], &[Delete, Load]])));
     assert!(holds("touch | delete", world(CUT, &[&[Touch], &[Delete, Load]])));
     assert!(holds("touch | merge", world(CUT, &[&[Touch, Load], &[Merge]])));
+    assert!(holds("merge | touch", world(CUT, &[&[Merge, Load], &[Touch, Load]])));
 }
 
 #[test]
@@ -72,11 +73,23 @@ fn holds_for_three_processes() {
     assert!(holds("merge | delete | load, load", world(CUT, &[&[Merge], &[Delete], &[Load, Load]])));
     assert!(holds("touch, shorten | load", world(CUT, &[&[Touch, Shorten, Load], &[Load, Load]])));
     assert!(holds("touch, shorten | merge", world(CRASH, &[&[Touch, Shorten, Load], &[Merge, Load]])));
+    assert!(holds("touch | shorten | load, load", world(CUT, &[&[Touch], &[Shorten], &[Load, Load]])));
     assert!(holds("merge | touch | load", world(CUT, &[&[Merge], &[Touch], &[Load, Load]])));
     assert!(holds("touch | delete | load, load", world(CUT, &[&[Touch], &[Delete], &[Load, Load]])));
     assert!(holds("swap | touch | load", world(CUT, &[&[Load, Swap], &[Touch], &[Load, Load]])));
     let either = Setting { crashes: &[0, 1], ..CUT };
     assert!(holds("merge | merge | delete", world(either, &[&[Merge], &[Merge], &[Delete, Load]])));
+}
+
+/// A touch leaves no mark by which it could recognise itself, and a write may move back what it has moved on.
+#[test]
+fn a_touch_beside_a_write_that_moves_the_deadline_back_happens_once() {
+    assert!(holds("touch | shorten, load", world(CALM, &[&[Touch], &[Shorten, Load]])));
+    assert!(holds("touch | shorten | load, load", world(CALM, &[&[Touch], &[Shorten], &[Load, Load]])));
+    assert!(holds("touch | shorten | touch", world(CALM, &[&[Touch, Load], &[Shorten, Load], &[Touch]])));
+    assert!(holds("touch | shorten, load, with a crash", world(CRASH, &[&[Touch], &[Shorten, Load]])));
+    assert!(holds("touch | shorten, load, with a cut", world(CUT, &[&[Touch], &[Shorten, Load]])));
+    assert!(holds("shorten | merge, touch", world(CUT, &[&[Shorten, Load], &[Merge, Touch]])));
 }
 
 /// With the backup written after the answer nothing is lost or comes back as long as no node does; a node that is lost may
@@ -100,7 +113,7 @@ struct Ablation {
     change: fn(&mut Rules),
 }
 
-const ABLATIONS: [Ablation; 7] = [
+const ABLATIONS: [Ablation; 9] = [
     Ablation {
         name: "no write-back",
         setting: CRASH,
@@ -144,6 +157,18 @@ const ABLATIONS: [Ablation; 7] = [
         scripts: &[&[Merge], &[Merge], &[Load]],
         change: |rules| rules.head_first = false,
     },
+    Ablation {
+        name: "makes a touch again that was written over",
+        setting: CALM,
+        scripts: &[&[Touch], &[Shorten, Load], &[Load]],
+        change: |rules| rules.touches_once = false,
+    },
+    Ablation {
+        name: "takes a write past the head for one that has read it",
+        setting: CUT,
+        scripts: &[&[Merge, Load], &[Touch, Load]],
+        change: |rules| rules.leaps = false,
+    },
 ];
 
 /// The world is right with all ingredients, so that it is the missing one that breaks it.
@@ -162,6 +187,13 @@ fn does_not_hold_without_any_one_ingredient() {
         }
     }
     assert!(survivors.is_empty(), "the chain seems to hold without these: {survivors:?}");
+}
+
+/// What a touch cannot give, as the documentation says: it leaves no mark, so that a head that has forgotten it, and is
+/// filled again from a tail that has not heard of it yet, does not know that it is missing.
+#[test]
+fn an_extension_under_way_when_the_head_forgets_may_be_lost() {
+    assert!(!holds("merge | touch, a crash", world(CRASH, &[&[Merge, Load], &[Touch, Load]])));
 }
 
 /// What two nodes cannot give, as the documentation says: two faults before anybody has looked.

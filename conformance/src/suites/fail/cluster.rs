@@ -1,4 +1,5 @@
-//! FAIL-14 to FAIL-24, FAIL-26, FAIL-27 and FAIL-42 on: a store that keeps two copies on servers of which one fails.
+//! FAIL-14 to FAIL-24, FAIL-26, FAIL-27, FAIL-42 to FAIL-60, FAIL-68 and FAIL-69: a store that keeps two copies, on
+//! servers of which one fails.
 //!
 //! One fault at a time, of whatever extent: what two servers cannot promise under two faults is FAIL-16 and FAIL-19, which
 //! ask that it is counted and not hidden. Most cases strike each server in turn, because on a ring each is the first for
@@ -12,6 +13,7 @@ mod logouts;
 mod order;
 mod ring;
 mod tools;
+mod touches;
 mod writes;
 
 use tools::{of_several_kinds, on_a_ring, with_copies, written_first};
@@ -179,6 +181,15 @@ fn logouts() -> Vec<Case> {
             applies: with_copies,
             run: |trial| Box::pin(logouts::during_a_failover(trial)),
         },
+        Case {
+            id: "FAIL-69",
+            title: "a_logout_of_a_session_that_one_server_threw_out_stays_a_logout",
+            explain: "Security: one server has thrown a session out to make room, and the other, which holds it, is \
+                cut off when the user logs out. Nobody can tell how old the session was. If the logout is \
+                acknowledged, the copy that comes back is dead (I1).",
+            applies: with_copies,
+            run: |trial| Box::pin(logouts::of_a_session_thrown_out(trial)),
+        },
     ]
 }
 
@@ -255,6 +266,15 @@ fn orders() -> Vec<Case> {
                 take the extension back, or the user is logged out early (S10, S12).",
             applies: written_first,
             run: |trial| Box::pin(order::extended_by_one_that_is_cut_off(trial)),
+        },
+        Case {
+            id: "FAIL-68",
+            title: "an_extension_that_was_seen_half_way_happens_once",
+            explain: "One node has extended the first copy and not yet the second when another node sees it, and \
+                writes that the session ends earlier. The extension was before that write, and is not made again \
+                after it.",
+            applies: written_first,
+            run: |trial| Box::pin(touches::taken_back(trial)),
         },
     ]
 }

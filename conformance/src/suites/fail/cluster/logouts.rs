@@ -11,6 +11,9 @@ use crate::trial::Trial;
 
 const LOGOUTS: usize = 6;
 
+/// More than a lineage remembers.
+const WRITES: u64 = 12;
+
 /// FAIL-20, FAIL-21.
 pub(super) async fn while_away(trial: Trial, server: usize) -> Result<(), Ending> {
     for sleeps in [false, true] {
@@ -62,6 +65,41 @@ async fn log_out(drill: &Drill, key: &SessionKey) -> Result<bool, Ending> {
         }
     }
     Ok(false)
+}
+
+/// FAIL-69.
+pub(super) async fn of_a_session_thrown_out(trial: Trial) -> Result<(), Ending> {
+    for server in BOTH {
+        let drill = Drill::pair(&trial).await?;
+        let node = &drill.nodes[0].subject;
+        let keys = sessions(&drill, LOGOUTS).await?;
+        for key in &keys {
+            for number in 0..WRITES {
+                node.merge(key, &[("n", number.to_string().as_bytes())]).await?;
+            }
+        }
+        settle(&drill, &keys).await?;
+        for key in &keys {
+            let removed = drill.below()[1 - server].delete(key).await;
+            removed.map_err(|error| Ending::Error(format!("remove a copy: {error}")))?;
+        }
+        drill.cut(server).await?;
+        let mut acknowledged = Vec::new();
+        for key in &keys {
+            acknowledged.push(log_out(&drill, key).await?);
+        }
+        drill.heal().await?;
+        for (key, acknowledged) in keys.iter().zip(acknowledged) {
+            if !acknowledged {
+                insist("delete", || node.store.delete(key)).await?;
+            }
+        }
+        settle(&drill, &keys).await?;
+        for key in &keys {
+            dead_everywhere(&drill, key).await?;
+        }
+    }
+    Ok(())
 }
 
 /// FAIL-50.

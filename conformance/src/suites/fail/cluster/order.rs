@@ -129,7 +129,7 @@ async fn extended(trial: &Trial, server: usize) -> Result<bool, Ending> {
 }
 
 /// How often the first node did without a server.
-fn gave_up(drill: &Drill) -> u64 {
+pub(super) fn gave_up(drill: &Drill) -> u64 {
     let noticed = drill.nodes[0].noticed();
     noticed.failovers + noticed.half_copies
 }
