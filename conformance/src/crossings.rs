@@ -1,4 +1,5 @@
-//! Users at work over many boundaries, on nodes whose clocks differ, with tables that are late now and then.
+//! Users at work over many boundaries, on nodes whose clocks differ and drift, and that start anew now and then, with tables
+//! that are late now and then.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ const USERS: usize = 8;
 const REMEMBERED: usize = 16;
 /// One table in so many is late.
 const LATE_IN: usize = 10;
+/// At one moment in so many a node starts anew, and knows nothing of the tables: about once a boundary.
+const RESTART_IN: usize = 14;
 
 /// What a run over many boundaries came to, if nothing was lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,6 +27,8 @@ pub struct Crossed {
     pub crossings: usize,
     /// Tables that came after their boundary.
     pub late: usize,
+    /// Nodes that started anew.
+    pub restarts: usize,
     /// Acknowledged writes, touches included.
     pub writes: usize,
     /// Loads, each of which saw all writes before it.
@@ -36,16 +41,17 @@ pub struct Crossed {
 
 impl fmt::Display for Crossed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { crossings, late, writes, loads, logouts, tables } = self;
+        let Self { crossings, late, restarts, writes, loads, logouts, tables } = self;
         write!(
             f,
-            "{crossings} boundaries, {late} with a late table: {writes} writes and {loads} loads, {logouts} logouts, at \
-             most {tables} tables"
+            "{crossings} boundaries, {late} with a late table, {restarts} restarts: {writes} writes and {loads} loads, \
+             {logouts} logouts, at most {tables} tables"
         )
     }
 }
 
-/// Lets users work over so many boundaries on three nodes, and compares every answer with what was acknowledged.
+/// Lets users work over so many boundaries on three nodes, and compares every answer with what was acknowledged. Within
+/// three quarters of what the terms allow the clocks drift, each at every boundary.
 ///
 /// # Errors
 ///
@@ -59,12 +65,10 @@ pub async fn crossings(
     let terms = rotation.terms();
     let world = rotation.world(now).await?;
     let mut nodes = Vec::new();
-    let skew = i64::try_from(terms.max_skew.as_millis()).unwrap_or(i64::MAX) / 4 * 3;
+    let skew = most_ahead(&terms);
     for ahead in [0, -skew, skew] {
         let clock = Arc::new(NodeClock::new(world.clock(), ahead));
-        let kept =
-            world.node(Arc::clone(&clock) as Arc<dyn Clock>).await.map_err(|error| error.to_string())?;
-        nodes.push((kept, clock));
+        nodes.push((start(&world, &clock).await?, clock));
     }
     let random = Random::new(seed);
     let mut run =
@@ -77,6 +81,16 @@ pub async fn crossings(
         run.cross().await?;
     }
     Ok(run.crossed)
+}
+
+/// How far a clock may be off, in milliseconds.
+fn most_ahead(terms: &Terms) -> i64 {
+    i64::try_from(terms.max_skew.as_millis()).unwrap_or(i64::MAX) / 4 * 3
+}
+
+async fn start(world: &Arc<dyn World>, clock: &Arc<NodeClock>) -> Result<Kept, String> {
+    let node = world.node(Arc::clone(clock) as Arc<dyn Clock>).await;
+    node.map_err(|error| format!("a node does not start: {error}"))
 }
 
 /// A session, and what it holds by all that was acknowledged.
@@ -121,6 +135,7 @@ impl Run {
             self.work_at(boundary + moment).await?;
         }
         self.crossed.crossings += 1;
+        self.drift();
         let tables = self.world.tables().await?.len();
         self.crossed.tables = self.crossed.tables.max(tables);
         Ok(())
@@ -129,6 +144,9 @@ impl Run {
     /// The keepers come by, and every user has a request or two.
     async fn work_at(&mut self, moment: Timestamp) -> Result<(), String> {
         self.world.clock().set(moment);
+        if self.random.below(RESTART_IN) == 0 {
+            self.restart().await?;
+        }
         for (node, _) in &self.nodes {
             node.keeper.tick().await;
         }
@@ -140,6 +158,25 @@ impl Run {
                 _ => self.save(user).await?,
             }
         }
+        Ok(())
+    }
+
+    /// The clocks are off by something else from now on.
+    fn drift(&mut self) {
+        let most = most_ahead(&self.terms);
+        let steps = usize::try_from(most * 2 + 1).unwrap_or(1);
+        for (_, clock) in &self.nodes {
+            let ahead = i64::try_from(self.random.below(steps)).unwrap_or_default() - most;
+            clock.be_ahead(ahead);
+        }
+    }
+
+    async fn restart(&mut self) -> Result<(), String> {
+        let node = self.node();
+        let clock = Arc::clone(&self.nodes[node].1);
+        let kept = start(&self.world, &clock).await.map_err(|why| self.told(&why))?;
+        self.nodes[node].0 = kept;
+        self.crossed.restarts += 1;
         Ok(())
     }
 

@@ -104,4 +104,5 @@ async fn nothing_is_lost_over_a_thousand_boundaries() {
     println!("{crossed}");
     assert_eq!(crossed.crossings, 1_000);
     assert!(crossed.late > 0, "no table was late");
+    assert!(crossed.restarts > 0, "no node started anew");
 }
