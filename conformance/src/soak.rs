@@ -1,10 +1,12 @@
 //! The soak: load for as long as wanted while faults strike, one at a time, each healed and settled before the next.
 
+mod written;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdover_api::{Clock, SessionKey, SessionStoreExt, Stopwatch, SystemClock};
+use holdover_api::{Capabilities, Clock, SessionKey, SessionStoreExt, Stopwatch, SystemClock};
 
 use crate::case::Ending;
 use crate::drill::{Drill, Fate, Kind, Ledger, Load, Session, findings};
@@ -41,6 +43,8 @@ impl SoakLength {
 /// What a soak found.
 #[derive(Clone, Debug, Default)]
 pub struct SoakReport {
+    /// What the store claims; nothing if it was never opened.
+    pub claims: Option<Capabilities>,
     /// Operations that were answered.
     pub acknowledged: usize,
     /// Operations that failed: a fault may cost some, and none of them may have lied about its effect.
@@ -130,7 +134,8 @@ pub async fn soak(
     let members: Vec<usize> = (0..copies.count + usize::from(copies.ring)).collect();
     let drill = Drill::open(&trial, clock, members.len(), &members).await?;
     let mut random = Random::new(seed);
-    let mut report = SoakReport::default();
+    let claims = drill.nodes.first().map(|node| node.subject.store.capabilities());
+    let mut report = SoakReport { claims, ..SoakReport::default() };
     let mut carried: Vec<Session> = Vec::new();
     let mut buried: Vec<SessionKey> = Vec::new();
     let since = Stopwatch::start();

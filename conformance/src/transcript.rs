@@ -200,9 +200,19 @@ impl Score {
 impl Transcript {
     /// Writes down what a run found.
     pub fn of(store: &str, capabilities: &Capabilities, seed: u64, report: &Report) -> Self {
-        let cases: Vec<Graded> = report.outcomes.iter().map(Graded::from).collect();
+        let cases = report.outcomes.iter().map(Graded::from).collect();
+        Self::with_cases(store, Some(capabilities), seed, cases)
+    }
+
+    /// What was asked, with the score and the status that follow from it.
+    pub(crate) fn with_cases(
+        store: &str,
+        capabilities: Option<&Capabilities>,
+        seed: u64,
+        cases: Vec<Graded>,
+    ) -> Self {
         // As they are told to people: one wording for all forms.
-        let claims = capabilities.to_string();
+        let claims = capabilities.map(ToString::to_string).unwrap_or_default();
         let claims = claims.split("; ").filter_map(|claim| claim.split_once(": "));
         Self {
             schema: TRANSCRIPT_SCHEMA,

@@ -78,7 +78,7 @@ pub(crate) struct Run {
         long,
         value_name = "MINUTES",
         value_parser = clap::value_parser!(u64).range(1..),
-        conflicts_with_all = ["case", "suite", "report", "out"]
+        conflicts_with_all = ["case", "suite"]
     )]
     pub(crate) soak: Option<u64>,
     /// Tells the results in this form as well; may be given several times, each with an --out of its own.
