@@ -102,6 +102,8 @@ fn ids_and_titles_are_unique_and_well_formed() {
     for case in cases {
         assert!(snake(case.title), "{} is not in snake case", case.title);
         assert!(!case.explain.is_empty(), "{} explains nothing", case.id);
+        let broken = ["  ", "\n"].iter().any(|run| case.explain.contains(run));
+        assert!(!broken, "the explanation of {} is not one line of text", case.id);
     }
     let mutants = mutants::all();
     let ids: BTreeSet<&str> = mutants.iter().map(|mutant| mutant.id).collect();

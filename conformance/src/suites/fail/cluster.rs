@@ -94,7 +94,9 @@ fn losses() -> Vec<Case> {
         Case {
             id: "FAIL-58",
             title: "an_empty_server_by_itself_cannot_say_that_a_session_is_gone",
-            explain: "A server has come back empty, and before anybody has filled it the other one is cut off. That                 the empty one has no such session proves nothing: the store is unavailable until the other is back,                 and nobody is logged out.",
+            explain: "A server has come back empty, and before anybody has filled it the other one is cut off. That \
+                the empty one has no such session proves nothing: the store is unavailable until the other is back, \
+                and nobody is logged out.",
             applies: with_copies,
             run: |trial| Box::pin(deaths::empty_and_alone(trial)),
         },
