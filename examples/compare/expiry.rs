@@ -5,21 +5,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
+use holdover::api::Expiry::OnDemand;
 use holdover::api::{
     Clock, Deadline, Delta, On, SaveAnswer, SessionKey, Stamp, Stopwatch, SystemClock, Write, pause,
 };
 use holdover::{Memory, SessionStore, Timestamp};
 use holdover_backends::dynamodb::DynamoDb;
 use holdover_conformance::Random;
+use holdover_conformance::servers::Recipe;
 use holdover_rotation::{Rules, Schedule};
 
 use crate::below::Below;
 use crate::machine::processor_seconds;
 use crate::result::Expiry;
 use crate::stacks::{Fallible, Program, Stack, Stand};
+use crate::text::{grouped, long};
 
 const AT_ONCE: usize = 16;
-const PROBES: usize = 64;
+/// Up to so many sessions end on all stores and in all numbers at the same time: that is mostly waiting.
+pub(crate) const SIDE_BY_SIDE: usize = 10_000;
+const PROBES_AT_LEAST: usize = 64;
+const PROBES_AT_MOST: usize = 2_048;
+/// A store that removes nothing by itself is not looked at for longer.
+const IDLE: Duration = Duration::from_secs(60);
+/// A Memcached keeps 64 MB unless it is told otherwise, which is room for a hundred thousand of these sessions.
+const MEMCACHED_ROOM: &str = "-m 1024";
 const BYTES: usize = 256;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 /// Tables that follow each other are too slow to watch with periods of an hour.
@@ -37,7 +47,24 @@ pub(crate) fn not_watched(stack: &Stack) -> Option<&'static str> {
             "The time to live of DynamoDB works in the background, within days by its documentation; the embedded one \
              removes only while it is being asked.",
         ),
+        _ if stack.is_given() => Some("Nobody looks below a store that was given."),
         _ => Some("Nobody removes anything here, or nobody can look below the store."),
+    }
+}
+
+/// How long anybody waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// So many sessions are not made where that would take longer.
+    pub(crate) making: Duration,
+    /// For ended sessions to disappear.
+    pub(crate) going: Duration,
+}
+
+fn roomy(program: Program) -> Recipe {
+    match program {
+        Program::Memcached => program.recipe().with_argument(MEMCACHED_ROOM),
+        _ => program.recipe(),
     }
 }
 
@@ -50,7 +77,7 @@ struct Watched {
 
 impl Watched {
     async fn start(stack: &Stack) -> Fallible<Self> {
-        let stand = Stand::start(stack).await??;
+        let stand = Stand::start_by(stack, roomy).await??;
         let address = stand.addresses().first().copied();
         let (store, below): (Arc<dyn SessionStore>, Below) = match (stack.programs.first(), address) {
             (Some(program), Some(address)) => {
@@ -92,61 +119,89 @@ impl Watched {
     }
 
     /// So many sessions that end at one moment, all of them there before it.
-    async fn fill(&self, count: usize, random: &mut Random, ends: Timestamp) -> Fallible<()> {
-        let drawn: Vec<(SessionKey, Stamp)> = (0..count).map(|_| drawn(random)).collect();
+    async fn fill(&self, drawn: impl Iterator<Item = Drawn>, ends: Timestamp) -> Fallible<()> {
         let creating = stream::iter(drawn).map(|(key, stamp)| self.create(key, stamp, ends));
-        let results: Vec<Fallible<()>> = creating.buffer_unordered(AT_ONCE).collect().await;
-        results.into_iter().collect()
-    }
-
-    /// How long it takes to make so many, with as much to spare.
-    async fn lead(&self, count: usize, random: &mut Random) -> Fallible<Duration> {
-        let mut took = Duration::ZERO;
-        let far = SystemClock.now() + LEASE;
-        for _ in 0..PROBES / AT_ONCE {
-            let probes: Vec<(SessionKey, Stamp)> = (0..AT_ONCE).map(|_| drawn(random)).collect();
-            let watch = Stopwatch::start();
-            let creating = probes.iter().map(|(key, stamp)| self.create(*key, *stamp, far));
-            for made in futures_util::future::join_all(creating).await {
-                made?;
-            }
-            took += watch.elapsed();
-            for (key, _) in &probes {
-                self.store.delete(key).await?;
-            }
+        let mut created = creating.buffer_unordered(AT_ONCE);
+        while let Some(made) = created.next().await {
+            made?;
         }
-        let factor = count as f64 / PROBES as f64 * 2.0;
-        Ok(Duration::from_secs(1) + took.mul_f64(factor))
+        Ok(())
     }
 }
 
-fn drawn(random: &mut Random) -> (SessionKey, Stamp) {
+/// How long it takes to make so many, by a few of them on servers of their own: what they leave must not be counted.
+async fn estimate(stack: &Stack, count: usize, random: &mut Random) -> Fallible<Duration> {
+    let tried = Watched::start(stack).await?;
+    let far = SystemClock.now() + LEASE;
+    // Connections are opened, and scripts loaded, once.
+    tried.fill((0..AT_ONCE).map(|_| drawn(random)), far).await?;
+    let probes = (count / 200).clamp(PROBES_AT_LEAST, PROBES_AT_MOST);
+    let watch = Stopwatch::start();
+    tried.fill((0..probes).map(|_| drawn(random)), far).await?;
+    Ok(watch.elapsed().mul_f64(count as f64 / probes as f64))
+}
+
+/// What a new session needs that is drawn at random.
+type Drawn = (SessionKey, Stamp);
+
+fn drawn(random: &mut Random) -> Drawn {
     let (mut key, mut stamp) = ([0; 32], [0; 16]);
     random.fill(&mut key);
     random.fill(&mut stamp);
     (SessionKey::from_bytes(key), Stamp::from_bytes(stamp))
 }
 
-/// Lets so many sessions end at once, and watches them go, for so long at most.
-pub(crate) async fn measure(stack: &Stack, count: usize, seed: u64, limit: Duration) -> Fallible<Expiry> {
+/// How long before their end one begins to make sessions that should take so long. Where others are made side by side, an
+/// estimate is worth less.
+fn lead(count: usize, estimate: Duration) -> Duration {
+    let spare = if count > SIDE_BY_SIDE { 1.5 } else { 2.0 };
+    Duration::from_secs(1) + estimate.mul_f64(spare)
+}
+
+/// Lets so many sessions end at once, and watches them go. A task of its own: what makes sessions for one store must not
+/// wait for what makes them for another.
+pub(crate) async fn measure(stack: &Stack, count: usize, seed: u64, limits: Limits) -> Fallible<Expiry> {
+    let stack = stack.clone();
+    tokio::spawn(async move { measured(&stack, count, seed, limits).await }).await?
+}
+
+async fn measured(stack: &Stack, count: usize, seed: u64, limits: Limits) -> Fallible<Expiry> {
     let watched = Watched::start(stack).await?;
-    let mut random = Random::new(seed);
-    let lead = watched.lead(count, &mut random).await?;
-    if stack.is_rotating() && lead > LEASE {
-        return Err(format!("making {count} sessions takes longer than they live").into());
+    let is_idle = watched.store.capabilities().expiry == OnDemand;
+    if is_idle && count > SIDE_BY_SIDE {
+        return Err("it removes them when room is needed, and until then nothing is to be seen".into());
     }
-    // What the probes left, such as tombstones of tables, is not counted.
+    let mut random = Random::new(seed);
+    let estimate = estimate(stack, count, &mut random).await?;
+    let lead = lead(count, estimate);
+    if stack.is_rotating() && lead > LEASE {
+        return Err(format!(
+            "making them would take longer than the {} for which they live",
+            long(LEASE.as_secs_f64())
+        )
+        .into());
+    }
+    if estimate > limits.making {
+        let (takes, limit) = (long(estimate.as_secs_f64()), long(limits.making.as_secs_f64()));
+        return Err(format!(
+            "making them would take about {takes}, and {limit} is as long as this run takes"
+        )
+        .into());
+    }
+    // What is there without sessions is not counted.
     let before = watched.below.count().await?;
     let ends = SystemClock.now() + lead;
-    watched.fill(count, &mut random, ends).await?;
+    watched.fill((0..count).map(|_| drawn(&mut random)), ends).await?;
     if SystemClock.now() >= ends {
-        return Err("the sessions ended before they were all there: the machine is too busy".into());
+        return Err("they ended before they were all there: the machine is too busy".into());
     }
     let there = watched.below.count().await?.saturating_sub(before);
     if there < count && !stack.is_rotating() {
-        return Err(format!("only {there} of {count} sessions fit into the store as it is set up").into());
+        let fit = grouped(there as f64);
+        return Err(format!("only {fit} of them fit into the store as it is set up").into());
     }
-    watch(&watched, count, before, ends, limit).await
+    let going = if is_idle { limits.going.min(IDLE) } else { limits.going };
+    watch(&watched, count, before, ends, going).await
 }
 
 async fn watch(
@@ -181,4 +236,16 @@ async fn watch(
     }
     expiry.server_micros = used.0.zip(used.1).map(|(from, to)| (to - from) * 1e6 / count as f64);
     Ok(expiry)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lead_leaves_time_to_spare_and_more_where_others_are_at_work() {
+        let ten = Duration::from_secs(10);
+        assert_eq!(lead(1_000_000, ten), Duration::from_secs(16));
+        assert_eq!(lead(1_000, ten), Duration::from_secs(21));
+    }
 }

@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
     /// A store that runs already, besides; may be repeated. Test data is written to it
     #[arg(long, value_name = "URL")]
     pub(crate) store: Vec<String>,
-    /// Only this stack, by its name such as redis-pair; may be repeated
+    /// Only this stack, by its name such as redis-pair, or given for those of --store alone; may be repeated
     #[arg(long, value_name = "NAME")]
     pub(crate) only: Vec<String>,
     /// Makes the page anew from a compare.json, and measures nothing
@@ -45,6 +45,7 @@ impl Arguments {
                 fault_ms: 2_000,
                 suites: Vec::new(),
                 expiring: vec![1_000],
+                making_limit_s: 30,
                 expiry_limit_s: 5,
             };
         }
@@ -52,12 +53,13 @@ impl Arguments {
             return Extent {
                 name: "full".to_owned(),
                 repeats: 31,
-                rounds: 7,
-                round_ms: 1_000,
+                rounds: 5,
+                round_ms: 500,
                 fault_ms: 5_000,
                 suites: suites(&["con", "race", "exp", "fail"]),
                 expiring: vec![1_000, 10_000, 100_000, 1_000_000],
-                expiry_limit_s: 300,
+                making_limit_s: 150,
+                expiry_limit_s: 180,
             };
         }
         Extent {
@@ -68,6 +70,7 @@ impl Arguments {
             fault_ms: 3_000,
             suites: suites(&["con", "race"]),
             expiring: vec![1_000, 10_000],
+            making_limit_s: 60,
             expiry_limit_s: 70,
         }
     }
@@ -78,11 +81,16 @@ impl Arguments {
             vec!["cargo run --release --example compare --features full,dynamodb-local --".to_owned()];
         words.extend(self.quick.then(|| "--quick".to_owned()));
         words.extend(self.full.then(|| "--full".to_owned()));
-        words.push(format!("--seed {seed:#x}"));
+        words.push(format!("--seed {}", shown(seed)));
         words.extend(self.only.iter().map(|name| format!("--only {name}")));
         words.extend(self.store.iter().map(|_| "--store URL".to_owned()));
         words.join(" ")
     }
+}
+
+/// A seed in the one form in which everything shows it, and `--seed` takes it.
+pub(crate) fn shown(seed: u64) -> String {
+    format!("{seed:#x}")
 }
 
 #[cfg(test)]

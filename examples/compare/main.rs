@@ -18,6 +18,7 @@ mod expiry;
 mod extent;
 mod failure;
 mod figures;
+mod given;
 mod load;
 mod machine;
 mod measure;
@@ -67,7 +68,7 @@ async fn run(arguments: &Arguments) -> Fallible<()> {
         serde_json::from_str(&fs::read_to_string(file)?)?
     } else {
         let seed = arguments.seed.map_or_else(fresh_seed, Ok)?;
-        eprintln!("seed {seed:#x}");
+        eprintln!("seed {}", extent::shown(seed));
         measure::everything(arguments, seed).await?
     };
     write(&run, &arguments.out)?;

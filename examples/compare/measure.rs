@@ -9,13 +9,13 @@ use futures_util::stream::{self, StreamExt};
 use holdover::api::{Capabilities, CheapReads, Clock, Expiry, Stopwatch, Survives, SystemClock, Writes};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::extent::Arguments;
+use crate::extent::{Arguments, shown};
 use crate::load::{self, Loaded};
 use crate::machine::{Ticks, load_average};
-use crate::result::{Claims, Extent, Found, Part, Run};
+use crate::result::{Claims, Expiry as Ended, Extent, Found, Part, Run};
 use crate::stacks::{self, Fallible, Stack, Stand};
 use crate::text::long;
-use crate::{exam, expiry, failure, money, wire};
+use crate::{exam, expiry, failure, given, money, wire};
 
 /// How many stores are examined at a time, mostly waiting.
 const EXAMINED_AT_ONCE: usize = 3;
@@ -50,6 +50,15 @@ impl Course {
             self.found.notes.push(format!("Not measured, {what}: {error}."));
             T::default()
         })
+    }
+
+    /// So many sessions have ended, or could not be watched as they did.
+    fn ended(&mut self, count: usize, outcome: Fallible<Ended>) {
+        self.bar.inc(1);
+        match outcome {
+            Ok(ended) => self.found.expiries.push(ended),
+            Err(why) => self.found.unwatched.push((count, why.to_string())),
+        }
     }
 }
 
@@ -112,7 +121,7 @@ pub(crate) async fn everything(arguments: &Arguments, seed: u64) -> Fallible<Run
         command: arguments.command(seed),
         began,
         seconds: parts.watch.elapsed().as_secs_f64(),
-        seed,
+        seed: shown(seed),
         build: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
         machine,
         extent,
@@ -121,18 +130,31 @@ pub(crate) async fn everything(arguments: &Arguments, seed: u64) -> Fallible<Run
     })
 }
 
+/// The stacks that are asked for, in the order of the page.
+async fn wanted(arguments: &Arguments) -> Fallible<Vec<Stack>> {
+    let known = stacks::all();
+    let given = arguments.store.iter().enumerate().map(|(number, url)| Stack::given(number + 1, url));
+    let given: Vec<Stack> = given.collect();
+    let names = || known.iter().map(|stack| stack.name.as_str()).chain([stacks::GIVEN]);
+    if arguments.only.iter().any(|name| !names().any(|known| known == name)) {
+        let names: Vec<&str> = names().collect();
+        return Err(format!("--only takes one of {}", names.join(", ")).into());
+    }
+    given::answer(&given).await?;
+    let is_wanted = |stack: &Stack| arguments.only.is_empty() || arguments.only.contains(&stack.name);
+    let wanted: Vec<Stack> = known.into_iter().filter(is_wanted).chain(given).collect();
+    if wanted.is_empty() {
+        return Err("--only given measures the stores of --store and nothing else: name one".into());
+    }
+    Ok(wanted)
+}
+
 /// Starts what is wanted and can be started.
 async fn set_out(
     arguments: &Arguments,
     extent: &Extent,
 ) -> Fallible<(Vec<Course>, Vec<(String, String)>, Vec<Stand>)> {
-    let is_wanted = |stack: &Stack| arguments.only.is_empty() || arguments.only.contains(&stack.name);
-    let given = arguments.store.iter().enumerate().map(|(number, url)| Stack::given(number + 1, url));
-    let wanted: Vec<Stack> = stacks::all().into_iter().filter(is_wanted).chain(given).collect();
-    if wanted.is_empty() {
-        let known: Vec<String> = stacks::all().into_iter().map(|stack| stack.name).collect();
-        return Err(format!("--only takes one of {}", known.join(", ")).into());
-    }
+    let wanted = wanted(arguments).await?;
     let bars = MultiProgress::new();
     let steps = 4 + load::cells().len() * (extent.rounds + 1) + extent.expiring.len();
     let (mut courses, mut absent, mut stands) = (Vec::new(), Vec::new(), Vec::new());
@@ -231,26 +253,41 @@ async fn loads(courses: &mut [Course], stands: &[Stand], extent: &Extent) {
     }
 }
 
-/// Ended sessions disappear on all stores at the same time, many and few of them: it is mostly waiting.
+/// Ended sessions disappear: some on all stores at the same time, because it is mostly waiting, and many on one after the
+/// other.
 async fn expiries(courses: &mut [Course], extent: &Extent, seed: u64) {
-    let limit = Duration::from_secs(extent.expiry_limit_s);
-    let watching = courses.iter_mut().map(|course| async move {
-        if let Some(why) = expiry::not_watched(&course.stack) {
-            course.bar.inc(extent.expiring.len() as u64);
-            course.found.notes.push(format!("Expiry: {why}"));
-            return;
-        }
-        course.bar.set_message("sessions end");
-        let stack = &course.stack;
-        let each = extent.expiring.iter().map(|count| expiry::measure(stack, *count, seed, limit));
-        let watched = join_all(each).await;
-        for (count, watched) in extent.expiring.iter().zip(watched) {
-            let what = format!("{count} sessions that end");
-            let watched = course.noted(&what, watched.map(Some));
-            course.found.expiries.extend(watched);
+    let limits = expiry::Limits {
+        making: Duration::from_secs(extent.making_limit_s),
+        going: Duration::from_secs(extent.expiry_limit_s),
+    };
+    let (some, many): (Vec<usize>, Vec<usize>) =
+        extent.expiring.iter().partition(|count| **count <= expiry::SIDE_BY_SIDE);
+    let steps = extent.expiring.len() as u64;
+    let mut watched: Vec<&mut Course> =
+        courses.iter_mut().filter_map(|course| watched_or_noted(course, steps)).collect();
+    let side_by_side = watched.iter_mut().map(|course| async {
+        let each = some.iter().map(|count| expiry::measure(&course.stack, *count, seed, limits));
+        for (count, outcome) in some.iter().zip(join_all(each).await) {
+            course.ended(*count, outcome);
         }
     });
-    join_all(watching).await;
+    join_all(side_by_side).await;
+    for count in many {
+        for course in &mut watched {
+            let outcome = expiry::measure(&course.stack, count, seed, limits).await;
+            course.ended(count, outcome);
+        }
+    }
+}
+
+fn watched_or_noted(course: &mut Course, steps: u64) -> Option<&mut Course> {
+    if let Some(why) = expiry::not_watched(&course.stack) {
+        course.bar.inc(steps);
+        course.found.notes.push(format!("Expiry: {why}"));
+        return None;
+    }
+    course.bar.set_message("sessions end");
+    Some(course)
 }
 
 async fn verdicts(courses: &mut [Course], extent: &Extent, seed: u64) {

@@ -9,7 +9,7 @@ use crate::requests::Request;
 use crate::result::{Found, Run};
 use crate::stacks::Fallible;
 use crate::tables::{self, Table};
-use crate::text::{moment, percent, span};
+use crate::text::{grouped, moment, percent, span};
 
 /// A case of the exam, explained.
 struct Explained {
@@ -42,6 +42,8 @@ struct Page<'a> {
     /// Titles of those without a server that could fail.
     unbreakable: String,
     expiry: Table,
+    /// Sessions that could not be watched as they ended, and why.
+    unwatched: Vec<String>,
     money: Table,
     verdicts: Table,
     remarked: Vec<&'a Found>,
@@ -83,6 +85,7 @@ pub(crate) fn of(run: &Run) -> Fallible<String> {
         faults: tables::faults(run),
         unbreakable: unbreakable.map(|found| found.title.clone()).collect::<Vec<_>>().join("; "),
         expiry: tables::expiry(run),
+        unwatched: run.stacks.iter().flat_map(unwatched).collect(),
         money: tables::money(run),
         verdicts: tables::verdicts(run),
         remarked: run.stacks.iter().filter(|found| has_remarks(found)).collect(),
@@ -94,6 +97,11 @@ pub(crate) fn of(run: &Run) -> Fallible<String> {
 
 fn has_remarks(found: &Found) -> bool {
     found.verdicts.iter().any(|verdicts| !verdicts.remarks.is_empty())
+}
+
+fn unwatched(found: &Found) -> impl Iterator<Item = String> {
+    let each = found.unwatched.iter();
+    each.map(|(count, why)| format!("{}, {} sessions: {why}.", found.title, grouped(*count as f64)))
 }
 
 /// What disturbed the machine, in a sentence.
@@ -170,6 +178,7 @@ mod tests {
                 ..Verdicts::default()
             }],
             notes: vec!["<b>bold</b>".to_owned()],
+            unwatched: vec![(1_000_000, "<i>making</i> them takes too long".to_owned())],
             ..Found::default()
         };
         let extent = Extent { suites: vec!["con".to_owned()], ..Extent::default() };
@@ -179,10 +188,17 @@ mod tests {
     #[test]
     fn nothing_that_was_found_is_taken_for_markup() {
         let page = of(&hostile()).expect("a page");
-        for markup in ["<script", "<img", "<b>bold"] {
+        for markup in ["<script", "<img", "<b>bold", "<i>making"] {
             assert!(!page.contains(markup), "{markup}");
         }
         assert!(page.contains("&#60;script&#62;alert(1)"), "the name is shown as text");
+    }
+
+    #[test]
+    fn what_was_left_out_is_said_with_its_reason() {
+        let page = of(&hostile()).expect("a page");
+        assert!(page.contains("1\u{202f}000\u{202f}000 sessions: "), "how many");
+        assert!(page.contains("them takes too long"), "why");
     }
 
     #[test]

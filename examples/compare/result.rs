@@ -13,7 +13,8 @@ pub(crate) struct Run {
     /// When it began, in milliseconds of Unix time.
     pub(crate) began: u64,
     pub(crate) seconds: f64,
-    pub(crate) seed: u64,
+    /// As `--seed` takes it.
+    pub(crate) seed: String,
     pub(crate) build: String,
     pub(crate) machine: Machine,
     pub(crate) extent: Extent,
@@ -52,6 +53,8 @@ pub(crate) struct Extent {
     pub(crate) fault_ms: u64,
     pub(crate) suites: Vec<String>,
     pub(crate) expiring: Vec<usize>,
+    /// So many are not made where that would take longer.
+    pub(crate) making_limit_s: u64,
     /// The longest that anybody waits for ended sessions to disappear.
     pub(crate) expiry_limit_s: u64,
 }
@@ -67,6 +70,8 @@ pub(crate) struct Found {
     pub(crate) loads: Vec<Load>,
     pub(crate) faults: Vec<Fault>,
     pub(crate) expiries: Vec<Expiry>,
+    /// How many could not be watched as they ended, and why.
+    pub(crate) unwatched: Vec<(usize, String)>,
     pub(crate) units: Vec<Units>,
     pub(crate) verdicts: Vec<Verdicts>,
     pub(crate) notes: Vec<String>,

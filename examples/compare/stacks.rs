@@ -10,11 +10,16 @@ use holdover::{SessionPolicy, SessionStore};
 use holdover_backends::dynamodb::DynamoDb;
 use holdover_conformance::servers::{self, Recipe, Server, ServerError};
 
+use crate::given;
+
 pub(crate) type Fallible<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// A machine that does something else for a moment must not end a measurement.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 const PATIENT: &str = "connect_timeout=5s&response_timeout=5s";
+
+/// What the names of stacks begin with whose URLs were given.
+pub(crate) const GIVEN: &str = "given";
 
 /// How old a copy the near cache may answer with, and the requests accept.
 pub(crate) const NEAR: Duration = Duration::from_secs(2);
@@ -69,15 +74,22 @@ impl Stack {
 
     /// One that runs already, at a URL that was given. The URL is shown nowhere: it may hold a password.
     pub(crate) fn given(number: usize, url: &str) -> Self {
-        let scheme = url.split(':').next().unwrap_or_default();
         let about = "A store that was named on the command line. Nobody else's server is killed, and nothing stands in \
                      front of it that could count or delay.";
-        let title = format!("Given {number} ({scheme})");
-        Self::new(&format!("given-{number}"), &title, &[], Form::AsIs(url.to_owned()), about)
+        let title = format!("Given {number}: {}", given::shown(url));
+        Self::new(&format!("{GIVEN}-{number}"), &title, &[], Form::AsIs(url.to_owned()), about)
+    }
+
+    pub(crate) fn is_given(&self) -> bool {
+        self.name.starts_with(GIVEN)
     }
 
     pub(crate) fn is_near(&self) -> bool {
-        matches!(self.form, Form::One(parameters) if parameters.contains("near_cache"))
+        match &self.form {
+            Form::AsIs(url) => url.contains("near_cache="),
+            Form::One(parameters) | Form::Pair(parameters) => parameters.contains("near_cache="),
+            Form::Rotation => false,
+        }
     }
 
     pub(crate) fn is_pair(&self) -> bool {
@@ -177,9 +189,17 @@ pub(crate) struct Stand {
 impl Stand {
     /// Starts the servers; a text if this machine has no program for one.
     pub(crate) async fn start(stack: &Stack) -> Fallible<Result<Self, String>> {
+        Self::start_by(stack, Program::recipe).await
+    }
+
+    /// The same with servers that are started in another way.
+    pub(crate) async fn start_by(
+        stack: &Stack,
+        recipe: fn(Program) -> Recipe,
+    ) -> Fallible<Result<Self, String>> {
         let mut started = Vec::new();
         for program in &stack.programs {
-            match Server::start(&program.recipe()).await {
+            match Server::start(&recipe(*program)).await {
                 Ok(server) => started.push(Arc::new(server)),
                 Err(ServerError::NotFound(why)) => return Ok(Err(why)),
                 Err(failed) => return Err(failed.into()),
@@ -287,7 +307,9 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), before);
         let given = Stack::given(1, "redis://:secret@host");
-        assert_eq!(given.title, "Given 1 (redis)");
+        assert_eq!(given.title, "Given 1: redis at host");
+        assert!(given.is_given() && !stack("redis").is_given());
+        assert!(!given.is_near() && Stack::given(2, "redis://host?near_cache=2s").is_near());
         assert!(!format!("{} {}", given.name, given.about).contains("secret"));
     }
 }

@@ -108,7 +108,7 @@ pub(crate) fn calls(run: &Run) -> Table {
             let Some(calls) = found.calls.iter().find(|calls| calls.request == request) else {
                 return NONE.to_owned();
             };
-            let Some(wire) = &calls.wire else { return format!("{} in process", short(calls.operations)) };
+            let Some(wire) = &calls.wire else { return format!("{} op.", short(calls.operations)) };
             let waits = wire.slope.map_or(NONE.to_owned(), |slope| short(slope.max(0.0).abs()));
             format!("{} / {waits}", short(wire.exchanges))
         };
