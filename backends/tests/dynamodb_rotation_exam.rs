@@ -80,7 +80,7 @@ impl Harness for InTurn {
     }
 
     fn rotation(&self) -> Option<Arc<dyn Rotation>> {
-        Some(Arc::new(Worlds))
+        Some(Arc::new(Worlds::Embedded))
     }
 
     fn raw(&self) -> Option<Arc<dyn Raw>> {

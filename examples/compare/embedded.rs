@@ -73,25 +73,25 @@ impl Harness for OneTable {
 }
 
 /// Tables that follow each other: each case on them has a world of its own.
-pub(crate) struct InTurn;
+pub(crate) struct InTurn(pub(crate) Worlds);
 
 #[async_trait]
 impl Harness for InTurn {
     fn name(&self) -> String {
-        "dynamodb (embedded, rotating)".to_owned()
+        "dynamodb (rotating)".to_owned()
     }
 
     async fn open(&self, node: Node) -> Result<Arc<dyn SessionStore>, Error> {
         let failed = |why| Error::new(ErrorKind::Unavailable, Operation::Connect, "dynamodb", why);
-        let world: Arc<dyn World> = Worlds.world(node.clock.now()).await.map_err(failed)?;
+        let world: Arc<dyn World> = self.0.world(node.clock.now()).await.map_err(failed)?;
         Ok(world.node(node.clock).await?.store)
     }
 
     fn longest_lease(&self) -> Option<Duration> {
-        Some(Worlds.terms().max_lease)
+        Some(self.0.terms().max_lease)
     }
 
     fn rotation(&self) -> Option<Arc<dyn Rotation>> {
-        Some(Arc::new(Worlds))
+        Some(Arc::new(self.0))
     }
 }

@@ -17,18 +17,20 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use holdover::SessionStore;
 use holdover::api::Error;
-use holdover::layers::failover::NODE_BIRTH;
+use holdover::layers::failover::{Backup, NODE_BIRTH};
 use holdover::layers::url::{self, Opener};
-use holdover_conformance::servers::{self, Server};
+use holdover_conformance::servers::{self, Recipe, Server};
 use holdover_conformance::{
-    Case, Copies, Ending, Harness, MemoryHarness, Node, Outcome, PrivateServer, Raw, RawCopies, Verdict,
-    suites,
+    Case, Copies, Ending, Harness, MemoryHarness, Node, Outcome, PrivateCluster, PrivateServer, Raw,
+    RawCopies, Verdict, suites,
 };
 
+use crate::cluster::{Form, Kind, Shape, Started};
 use crate::embedded::{InTurn, OneTable};
 use crate::raw::RawDynamoDb;
 use crate::result::Verdicts;
 use crate::stacks::{Fallible, Program, Stack, Stand};
+use crate::world::Worlds;
 
 pub(crate) const PREFIX: &str = "exam";
 /// The suite on tables that follow each other.
@@ -36,10 +38,31 @@ const ROTATION: &str = "rot";
 /// More patience than a service should have: the exam is about answers.
 pub(crate) const PATIENT: &str = "connect_timeout=1s&response_timeout=1s";
 
+/// How often a MongoDB of the exam removes what has expired, in seconds: no case waits for a whole minute.
+const SWEEP: u32 = 20;
+
+fn swept(program: Program) -> Recipe {
+    match program {
+        Program::Mongodb => program.recipe().with_argument(servers::mongodb_sweep(SWEEP)),
+        _ => program.recipe(),
+    }
+}
+
 /// A stack on its feet, as the suite examines it.
 struct Examined(Stand);
 
 impl Examined {
+    async fn start(stack: &Stack) -> Fallible<Self> {
+        Ok(Self(Stand::start_by(stack, swept).await??))
+    }
+
+    /// How it keeps two copies, if it does.
+    fn shape(&self) -> Option<Shape> {
+        let [head, tail] = self.0.stack.programs[..] else { return None };
+        let backup = if self.0.stack.is_behind() { Backup::After } else { Backup::Before };
+        Some(Shape { form: Form::Pair(kind(head)?, kind(tail)?), backup, prefix: PREFIX.to_owned() })
+    }
+
     fn private(&self, server: &Server) -> Self {
         Self(self.0.elsewhere(server.address(), server.url()))
     }
@@ -54,6 +77,14 @@ impl Examined {
             }
         };
         self.0.stack.programs.iter().zip(self.0.urls()).map(below).collect()
+    }
+}
+
+fn kind(program: Program) -> Option<Kind> {
+    match program {
+        Program::Redis => Some(Kind::Redis),
+        Program::Memcached => Some(Kind::Memcached),
+        Program::Mongodb | Program::Dynalite => None,
     }
 }
 
@@ -101,8 +132,7 @@ impl Harness for Examined {
     }
 
     fn copies(&self) -> Copies {
-        let before_the_answer = !self.0.stack.is_behind();
-        if self.0.stack.is_pair() { Copies { before_the_answer, ..Copies::PAIR } } else { Copies::ONE }
+        self.shape().map_or(Copies::ONE, |shape| shape.copies())
     }
 
     async fn private_server(&self) -> Option<Result<PrivateServer, String>> {
@@ -110,18 +140,15 @@ impl Harness for Examined {
         let recipe = if program == Program::Redis { servers::redis_durable() } else { program.recipe() };
         servers::private(&recipe, |server| Arc::new(self.private(server))).await
     }
+
+    async fn private_cluster(&self, servers: usize) -> Option<Result<PrivateCluster, String>> {
+        Some(self.shape()?.start(servers).await?.map(Started::into_cluster))
+    }
 }
 
 /// Why a stack is not examined here.
 pub(crate) fn not_examined(stack: &Stack) -> Option<&'static str> {
-    if stack.is_rotating() && stack.embedded_dynamodb().is_none() {
-        return Some(
-            "Not examined here: the cases on tables that follow each other are put to the embedded DynamoDB, the rest \
-             by cargo test -p holdover-backends --features dynamodb-local --test dynamodb_rotation_exam.",
-        );
-    }
-    let is_given = stack.programs.is_empty() && stack.name != "memory" && stack.embedded_dynamodb().is_none();
-    is_given.then_some(
+    stack.is_given().then_some(
         "Not examined here: cargo run -p holdover-conformance -- --store URL examines a store at a URL.",
     )
 }
@@ -135,10 +162,11 @@ pub(crate) async fn examine(stack: &Stack, suites: &[String], seed: u64) -> Fall
     let only_rotation = [ROTATION.to_owned()];
     let suites = if stack.is_rotating() && !suites.is_empty() { &only_rotation } else { suites };
     let harness: Arc<dyn Harness> = match stack.embedded_dynamodb() {
-        Some(_) if stack.is_rotating() => Arc::new(InTurn),
+        Some(_) if stack.is_rotating() => Arc::new(InTurn(Worlds::Embedded)),
         Some(_) => Arc::new(OneTable::start().await?),
         None if stack.programs.is_empty() => Arc::new(MemoryHarness::default()),
-        None => Arc::new(Examined(Stand::start(stack).await??)),
+        None if stack.is_rotating() => Arc::new(InTurn(Worlds::Dynalite)),
+        None => Arc::new(Examined::start(stack).await?),
     };
     let mut all = Vec::new();
     for suite in suites {

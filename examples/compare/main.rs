@@ -25,6 +25,9 @@ mod measure;
 mod money;
 mod page;
 // The exam on tables that follow each other makes its worlds in the same way, and the command reaches below a DynamoDB.
+#[allow(dead_code, reason = "its stacks have no rings, and are not read out of URLs")]
+#[path = "../../conformance/src/bin/holdover-conformance/cluster.rs"]
+mod cluster;
 #[allow(dead_code, reason = "only its time-outs are wanted")]
 #[path = "../../backends/tests/dynamodb_rotation_exam/pair.rs"]
 mod pair;

@@ -52,7 +52,7 @@ async fn run() -> Result<(), Box<dyn Error + Send + Sync>> {
         None => fresh_seed()?,
     };
     println!("seed {seed:#018x}");
-    let rotation: Arc<dyn Rotation> = Arc::new(world::Worlds);
+    let rotation: Arc<dyn Rotation> = Arc::new(world::Worlds::Embedded);
     println!("{}", crossings(&rotation, BEGINS, count, seed).await?);
     Ok(())
 }

@@ -1,16 +1,18 @@
-//! Worlds for the cases on rotation: an embedded DynamoDB of a case's own, served to real clients, with a clock that moves
-//! by hand.
+//! Worlds for the cases on rotation: a stand-in for DynamoDB of a case's own, served to real clients, with a clock that
+//! moves by hand.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use dynoxide::Database;
-use holdover_api::{Clock, Error, ManualClock, Timestamp};
+use holdover_api::{Clock, Error, ManualClock, Timestamp, pause};
 use holdover_backends::dynamodb::DynamoDb;
 use holdover_conformance::proxy::{DynamodbFaults, Fault};
 use holdover_conformance::rotation::{Call, Gates, Kept, Rotation, Tend, Terms, Ticked, World};
+use holdover_conformance::servers::{self, Server};
 use holdover_rotation::{Keeper, Names, Rules, Schedule};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -19,6 +21,7 @@ use crate::pair::PATIENCE;
 use crate::raw::connected;
 
 const BASE: &str = "sessions";
+const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
 /// An hour for each table, and leases of three quarters of it.
 fn schedule() -> Schedule {
@@ -30,7 +33,56 @@ fn names() -> Names {
     Names::new(BASE, &schedule()).expect("the base is allowed")
 }
 
-pub(crate) struct Worlds;
+/// Which stand-in the worlds are of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Worlds {
+    Embedded,
+    /// A process for each world, behind the proxy's clock: it has no time to live that would need the world's.
+    #[allow(dead_code, reason = "compare alone makes worlds on one")]
+    Dynalite,
+}
+
+impl Worlds {
+    async fn below(self, clock: &Arc<ManualClock>) -> Result<Below, String> {
+        match self {
+            Self::Embedded => {
+                let follows = Arc::new(Follows(Arc::clone(clock)));
+                let database = Database::memory_with_clock(follows).map_err(|error| error.to_string())?;
+                let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| error.to_string())?;
+                let address = listener.local_addr().map_err(|error| error.to_string())?;
+                let serving = tokio::spawn(dynoxide::server::serve_on(listener, database));
+                Ok(Below::Embedded(address, serving))
+            }
+            Self::Dynalite => {
+                let server = Server::start(&servers::dynamodb()).await;
+                Ok(Below::Dynalite(Box::new(server.map_err(|error| error.to_string())?)))
+            }
+        }
+    }
+}
+
+/// What is below a world, and ends with it.
+enum Below {
+    Embedded(SocketAddr, JoinHandle<()>),
+    Dynalite(Box<Server>),
+}
+
+impl Below {
+    fn address(&self) -> SocketAddr {
+        match self {
+            Self::Embedded(address, _) => *address,
+            Self::Dynalite(server) => server.address(),
+        }
+    }
+}
+
+impl Drop for Below {
+    fn drop(&mut self) {
+        if let Self::Embedded(_, serving) = self {
+            serving.abort();
+        }
+    }
+}
 
 #[async_trait]
 impl Rotation for Worlds {
@@ -49,16 +101,12 @@ impl Rotation for Worlds {
 
     async fn world(&self, now: Timestamp) -> Result<Arc<dyn World>, String> {
         let clock = Arc::new(ManualClock::at(now));
-        let follows = Arc::new(Follows(Arc::clone(&clock)));
-        let database = Database::memory_with_clock(follows).map_err(|error| error.to_string())?;
-        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| error.to_string())?;
-        let address = listener.local_addr().map_err(|error| error.to_string())?;
-        let serving = tokio::spawn(dynoxide::server::serve_on(listener, database));
-        let faults = DynamodbFaults::start(address).await.map_err(|error| error.to_string())?;
+        let below = self.below(&clock).await?;
+        let faults = DynamodbFaults::start(below.address()).await.map_err(|error| error.to_string())?;
         faults.tell_time(Some(Arc::clone(&clock) as Arc<dyn Clock>));
         // What the suite does by hand is not counted, and not refused.
-        let client = connected(&url_at(&address.to_string(), BASE, "expiry=none")).await;
-        Ok(Arc::new(Served { clock, faults, client, direct: address.to_string(), serving }))
+        let client = connected(&url_at(&below.address().to_string(), BASE, "expiry=none")).await;
+        Ok(Arc::new(Served { clock, faults, client, below }))
     }
 }
 
@@ -83,14 +131,7 @@ struct Served {
     clock: Arc<ManualClock>,
     faults: DynamodbFaults,
     client: Client,
-    direct: String,
-    serving: JoinHandle<()>,
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        self.serving.abort();
-    }
+    below: Below,
 }
 
 const fn operation(call: Call) -> &'static str {
@@ -135,13 +176,18 @@ impl World for Served {
     }
 
     async fn create_by_hand(&self, name: &str) -> Result<(), String> {
-        let url = url_at(&self.direct, name, "expiry=none");
+        let url = url_at(&self.below.address().to_string(), name, "expiry=none");
         holdover_backends::connect(&url).await.map(drop).map_err(|error| error.to_string())
     }
 
     async fn drop_by_hand(&self, name: &str) -> Result<(), String> {
         let dropped = self.client.delete_table().table_name(name).send().await;
-        dropped.map(drop).map_err(|error| error.to_string())
+        dropped.map_err(|error| error.to_string())?;
+        // A Dynalite still lists it for a moment.
+        while self.tables().await?.iter().any(|table| table == name) {
+            pause(BETWEEN_LOOKS).await;
+        }
+        Ok(())
     }
 
     /// As if the credentials had run out: the SDK does not try that again. (A denial it does, where the server tells another
