@@ -153,6 +153,12 @@ pub(crate) fn not_examined(stack: &Stack) -> Option<&'static str> {
     )
 }
 
+/// Whether a case on a stack makes so many requests to so slow a stand-in that it would come near the suite's limit for a
+/// case if others were examined beside it.
+pub(crate) fn takes_long(stack: &Stack) -> bool {
+    stack.is_rotating() && stack.embedded_dynamodb().is_none()
+}
+
 /// Puts the cases of these suites to a stack.
 pub(crate) async fn examine(stack: &Stack, suites: &[String], seed: u64) -> Fallible<Vec<Verdicts>> {
     if not_examined(stack).is_some() {

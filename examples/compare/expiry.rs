@@ -21,7 +21,7 @@ use crate::result::Expiry;
 use crate::stacks::{Fallible, Program, Stack, Stand};
 use crate::text::{grouped, long};
 
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 64;
 /// Up to so many sessions end on all stores and in all numbers at the same time: that is mostly waiting.
 pub(crate) const SIDE_BY_SIDE: usize = 10_000;
 const PROBES_AT_LEAST: usize = 64;

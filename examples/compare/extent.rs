@@ -58,7 +58,7 @@ impl Arguments {
                 fault_ms: 5_000,
                 suites: suites(&["con", "race", "exp", "fail"]),
                 expiring: vec![1_000, 10_000, 100_000, 1_000_000],
-                making_limit_s: 150,
+                making_limit_s: 180,
                 expiry_limit_s: 180,
             };
         }

@@ -1,7 +1,6 @@
 //! The whole run, part by part: nothing is measured while something else is.
 
 use std::io::{IsTerminal, stderr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -50,6 +49,15 @@ impl Course {
             self.found.notes.push(format!("Not measured, {what}: {error}."));
             T::default()
         })
+    }
+
+    async fn be_examined(&mut self, suites: &[String], seed: u64) {
+        self.bar.set_message("exam");
+        if let Some(why) = exam::not_examined(&self.stack).filter(|_| !suites.is_empty()) {
+            self.found.notes.push(why.to_owned());
+        }
+        let verdicts = exam::examine(&self.stack, suites, seed).await;
+        self.found.verdicts = self.noted("exam", verdicts);
     }
 
     /// So many sessions have ended, or could not be watched as they did.
@@ -291,17 +299,12 @@ fn watched_or_noted(course: &mut Course, steps: u64) -> Option<&mut Course> {
 }
 
 async fn verdicts(courses: &mut [Course], extent: &Extent, seed: u64) {
-    let suites = Arc::new(extent.suites.clone());
-    let examining = courses.iter_mut().map(|course| {
-        let suites = Arc::clone(&suites);
-        async move {
-            course.bar.set_message("exam");
-            if let Some(why) = exam::not_examined(&course.stack).filter(|_| !suites.is_empty()) {
-                course.found.notes.push(why.to_owned());
-            }
-            let verdicts = exam::examine(&course.stack, &suites, seed).await;
-            course.found.verdicts = course.noted("exam", verdicts);
-        }
-    });
+    let suites = &extent.suites;
+    let (alone, together): (Vec<&mut Course>, Vec<&mut Course>) =
+        courses.iter_mut().partition(|course| exam::takes_long(&course.stack));
+    let examining = together.into_iter().map(|course| course.be_examined(suites, seed));
     stream::iter(examining).buffer_unordered(EXAMINED_AT_ONCE).collect::<Vec<()>>().await;
+    for course in alone {
+        course.be_examined(suites, seed).await;
+    }
 }
