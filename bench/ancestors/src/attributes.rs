@@ -34,6 +34,11 @@ impl Attributes {
         }
     }
 
+    /// In the order of their names.
+    pub(crate) fn values(&self) -> impl Iterator<Item = u64> {
+        self.0.values().copied()
+    }
+
     pub(crate) fn answer(&self, id: &str) -> Answer {
         let names = self.0.keys().cloned().collect();
         Answer { id: Some(id.to_owned()), found: true, n: self.0.get("n").copied(), names }

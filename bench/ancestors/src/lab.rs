@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdover_conformance::proxy::{Behaviour, Direction, Proxy};
-use holdover_conformance::servers::{self, Server};
+use holdover_api::SystemClock;
+use holdover_conformance::proxy::{Behaviour, Direction, DynamodbFaults, Proxy};
+use holdover_conformance::servers::{self, Recipe, Server};
 
 use crate::background::Background;
-use crate::job::{Failure, Manager};
+use crate::dsm::{Dsm, Times};
+use crate::job::{Failure, IDLE, Manager};
 use crate::memcached::commands;
 use crate::msm::{Locking, Msm, Settings};
 use crate::ours::Ours;
@@ -23,10 +25,12 @@ pub(crate) enum System {
     OursMemcached,
     OursPair,
     OursMongodb,
+    Dsm,
+    OursDynamodb,
 }
 
 impl System {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Msm(Locking::None, false),
         Self::Msm(Locking::None, true),
         Self::Msm(Locking::All, false),
@@ -36,6 +40,8 @@ impl System {
         Self::OursMemcached,
         Self::Upsert,
         Self::OursMongodb,
+        Self::Dsm,
+        Self::OursDynamodb,
     ];
 
     pub(crate) fn name(self) -> String {
@@ -54,6 +60,8 @@ impl System {
             Self::OursMemcached => "**ours**, one Memcached".to_owned(),
             Self::OursPair => "**ours**, a pair of Memcached".to_owned(),
             Self::OursMongodb => "**ours**, MongoDB".to_owned(),
+            Self::Dsm => "d-s-m 2015".to_owned(),
+            Self::OursDynamodb => "**ours**, DynamoDB with rotating tables".to_owned(),
         }
     }
 
@@ -61,14 +69,31 @@ impl System {
     pub(crate) const fn has_two_copies(self) -> bool {
         matches!(self, Self::Msm(..) | Self::OursPair)
     }
+
+    const fn is_on_dynamodb(self) -> bool {
+        matches!(self, Self::Dsm | Self::OursDynamodb)
+    }
+
+    fn recipe(self) -> Recipe {
+        match self {
+            Self::Upsert | Self::OursMongodb => servers::mongodb(),
+            Self::Dsm | Self::OursDynamodb => servers::dynamodb(),
+            _ => servers::memcached(),
+        }
+    }
 }
 
 /// Servers, and a proxy in front of each.
 pub(crate) struct Lab {
     pub(crate) servers: Vec<Server>,
     pub(crate) proxies: Vec<Proxy>,
+    /// Between the proxies and a server that does not count what it is asked.
+    counters: Vec<DynamodbFaults>,
     system: System,
 }
+
+/// A table for each hour: none of the claims but the one about rotation looks at a boundary.
+const PERIOD: Duration = Duration::from_secs(3600);
 
 /// The background stand-in's times, a hundredth of thirty seconds and of a minute.
 pub(crate) const SAVED_WHEN_IDLE: Duration = Duration::from_millis(300);
@@ -76,18 +101,20 @@ pub(crate) const PASS: Duration = Duration::from_millis(600);
 
 impl Lab {
     pub(crate) async fn of(system: System) -> Result<Self, Failure> {
-        let recipe = match system {
-            System::Upsert | System::OursMongodb => servers::mongodb(),
-            _ => servers::memcached(),
-        };
         let count = if system.has_two_copies() { 2 } else { 1 };
-        let (mut servers, mut proxies) = (Vec::new(), Vec::new());
+        let (mut servers, mut proxies, mut counters) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..count {
-            let server = Server::start(&recipe).await?;
-            proxies.push(Proxy::start(server.address()).await?);
+            let server = Server::start(&system.recipe()).await?;
+            let mut address = server.address();
+            if system.is_on_dynamodb() {
+                let counter = DynamodbFaults::start(address).await?;
+                address = counter.address();
+                counters.push(counter);
+            }
+            proxies.push(Proxy::start(address).await?);
             servers.push(server);
         }
-        Ok(Self { servers, proxies, system })
+        Ok(Self { servers, proxies, counters, system })
     }
 
     fn at(&self, through_proxies: bool) -> Vec<SocketAddr> {
@@ -118,15 +145,29 @@ impl Lab {
                 Arc::new(Ours::connect(&format!("memcached://{},{}?copies=2", at[0], at[1])).await?)
             }
             System::OursMongodb => Arc::new(Ours::connect(&mongodb_url(at[0], &self.servers[0])).await?),
+            System::Dsm => {
+                let (endpoint, times) = (format!("http://{}", at[0]), Times::original(PERIOD));
+                Arc::new(Dsm::start(&endpoint, Arc::new(SystemClock), times, IDLE).await?)
+            }
+            System::OursDynamodb => Arc::new(Ours::patient(&dynamodb_url(at[0], &self.servers[0])).await?),
         })
     }
 
-    /// Calls up to now, as the servers count them.
+    /// Without what is asked about tables.
+    fn asked_about_sessions(&self) -> Result<u64, Failure> {
+        let counter = self.counters.first().ok_or("nothing counts")?;
+        let operations = ["GetItem", "PutItem", "UpdateItem", "DeleteItem"];
+        let asked = operations.map(|operation| counter.seen(operation).requests);
+        Ok(u64::try_from(asked.iter().sum::<usize>())?)
+    }
+
+    /// Calls up to now, as the servers count them; of DynamoDB as they come by on the way through the proxies.
     pub(crate) async fn calls(&self) -> Result<u64, Failure> {
         let mut total = 0;
         for server in &self.servers {
             total += match self.system {
                 System::Upsert | System::OursMongodb => operations(server.url()).await?,
+                System::Dsm | System::OursDynamodb => self.asked_about_sessions()?,
                 _ => commands(server.address()).await?,
             };
         }
@@ -144,6 +185,13 @@ impl Lab {
 /// The server's URL, with another address in it.
 fn mongodb_url(address: SocketAddr, server: &Server) -> String {
     server.url().replacen(&server.address().to_string(), &address.to_string(), 1)
+}
+
+/// The server's URL, with another address in it, and tables that follow each other. A busy machine is no fault.
+pub(crate) fn dynamodb_url(address: SocketAddr, server: &Server) -> String {
+    let url = server.url().replace(&server.address().to_string(), &address.to_string());
+    let url = url.replace("expiry=none", "expiry=rotation&period=1h&keeper=on");
+    format!("{url}&connect_timeout=2s&response_timeout=4s")
 }
 
 /// Commands on documents since the server was started.

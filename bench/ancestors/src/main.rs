@@ -5,10 +5,16 @@
 //! written after reading the originals, in a few hundred lines each, and say what they leave out. What they show is what
 //! such an algorithm does, not how fast the original was.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a bench measures time, and the stand-ins read the clock where the originals did"
+)]
+
 mod attributes;
 mod background;
 mod cache;
 mod claims;
+mod dsm;
 mod job;
 mod lab;
 // The example counts the calls of two copies by it.
@@ -56,6 +62,10 @@ enum Claim {
     Failover,
     /// M20: a node that dies and saves in the background
     Memory,
+    /// M7: tables that follow each other, under load over boundaries
+    Rotation,
+    /// M5: a table that comes late
+    Late,
     /// M23: a purge by every node
     Purges,
     /// M24: thirty days
@@ -79,6 +89,8 @@ async fn main() -> Result<(), Failure> {
         Claim::Logout => claims::logout::run().await,
         Claim::Failover => claims::failover::run().await,
         Claim::Memory => claims::memory::run().await,
+        Claim::Rotation => claims::rotation::load::run().await,
+        Claim::Late => claims::rotation::late::run().await,
         Claim::Purges => claims::times::purges().await,
         Claim::ThirtyDays => claims::times::thirty_days().await,
         Claim::Pings => claims::times::pings().await,

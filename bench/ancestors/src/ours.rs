@@ -1,10 +1,15 @@
 //! Ours: a policy over the store that a URL names.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use holdover::api::CookieChange;
 use holdover::{Session, SessionId, SessionPolicy};
 
 use crate::job::{Answer, Failure, IDLE, Job, Manager, Work};
+
+/// What a server that stands in for another one may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub(crate) struct Ours(SessionPolicy);
@@ -13,6 +18,12 @@ impl Ours {
     pub(crate) async fn connect(url: &str) -> Result<Self, Failure> {
         let policy = SessionPolicy::new(holdover::connect(url).await?).with_idle_timeout(IDLE);
         Ok(Self(policy))
+    }
+
+    /// The same, for a server that is slow because it stands in for another one.
+    pub(crate) async fn patient(url: &str) -> Result<Self, Failure> {
+        let policy = SessionPolicy::new(holdover::connect(url).await?).with_idle_timeout(IDLE);
+        Ok(Self(policy.with_call_timeout(PATIENCE)))
     }
 
     pub(crate) const fn with_policy(policy: SessionPolicy) -> Self {

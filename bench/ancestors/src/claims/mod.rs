@@ -6,6 +6,7 @@ pub(crate) mod locks;
 pub(crate) mod logout;
 pub(crate) mod lost;
 pub(crate) mod memory;
+pub(crate) mod rotation;
 pub(crate) mod table;
 pub(crate) mod times;
 

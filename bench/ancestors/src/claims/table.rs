@@ -11,6 +11,7 @@ use crate::lab::{Lab, System};
 pub(crate) async fn run() -> Result<(), Failure> {
     // Fails at once if a server is missing, and not after minutes.
     drop(Lab::of(System::OursMongodb).await?);
+    drop(Lab::of(System::OursDynamodb).await?);
     println!(
         "\nOf 50 pairs of requests that overlap, 50 logouts under a request, 40 sessions under a fault; see the claims one by one\n"
     );
@@ -23,8 +24,8 @@ pub(crate) async fn run() -> Result<(), Failure> {
         let calls = by_kind(system).await?;
         let (read, modify) = (waits(system, Work::Read).await?, waits(system, Work::Set("n", 1)).await?);
         let (each, counter) = (updates(system, false).await?, updates(system, true).await?);
-        let reader = resurrections(system, Work::Read).await?;
-        let writer = resurrections(system, Work::Set("a", 1)).await?;
+        let reader = resurrections(system, Work::Read).await?.told("");
+        let writer = resurrections(system, Work::Set("a", 1)).await?.told("");
         let (dies, back) = if system.has_two_copies() {
             let seen = failover(system).await?;
             let back = returned(system).await?;
