@@ -66,6 +66,10 @@ enum Claim {
     Rotation,
     /// M5: a table that comes late
     Late,
+    /// M27: a hash of a session against a version
+    Hashes,
+    /// M34: compression
+    Compression,
     /// M23: a purge by every node
     Purges,
     /// M24: thirty days
@@ -91,6 +95,8 @@ async fn main() -> Result<(), Failure> {
         Claim::Memory => claims::memory::run().await,
         Claim::Rotation => claims::rotation::load::run().await,
         Claim::Late => claims::rotation::late::run().await,
+        Claim::Hashes => claims::sizes::hashes().await,
+        Claim::Compression => claims::sizes::compression().await,
         Claim::Purges => claims::times::purges().await,
         Claim::ThirtyDays => claims::times::thirty_days().await,
         Claim::Pings => claims::times::pings().await,

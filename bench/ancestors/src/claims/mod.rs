@@ -7,6 +7,7 @@ pub(crate) mod logout;
 pub(crate) mod lost;
 pub(crate) mod memory;
 pub(crate) mod rotation;
+pub(crate) mod sizes;
 pub(crate) mod table;
 pub(crate) mod times;
 
