@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::TableStatus;
 use dynoxide::Database;
 use holdover_api::{Clock, Error, ManualClock, Timestamp, pause};
 use holdover_backends::dynamodb::DynamoDb;
@@ -155,7 +156,9 @@ impl World for Served {
         let url = url_at(&self.faults.address().to_string(), BASE, "expiry=rotation&period=1h&keeper=off");
         let store = DynamoDb::connect_by(&url, clock, schedule()).await?;
         let keeper = store.keeper().expect("its tables follow each other");
-        Ok(Kept { store, keeper: Arc::new(InHand(keeper)) })
+        // The embedded server's tables are there and gone at once.
+        let settles = matches!(self.below, Below::Dynalite(_)).then(|| self.client.clone());
+        Ok(Kept { store, keeper: Arc::new(InHand { keeper, settles }) })
     }
 
     fn name(&self, begins: Timestamp) -> String {
@@ -213,12 +216,38 @@ impl World for Served {
     }
 }
 
-struct InHand(Arc<Keeper>);
+struct InHand {
+    keeper: Arc<Keeper>,
+    /// By which to see that tables have come and gone, where that takes real time.
+    settles: Option<Client>,
+}
+
+/// Waits until no table is on its way to be there or to be gone: the clock that moves by hand passes over what takes real
+/// time, and a case that wants slow tables asks the fault server for them.
+async fn settled(client: &Client) {
+    loop {
+        let Ok(listed) = client.list_tables().send().await else { return };
+        let mut under_way = false;
+        for name in listed.table_names() {
+            let described = client.describe_table().table_name(name).send().await;
+            let status = described.ok().and_then(|answer| answer.table).and_then(|table| table.table_status);
+            under_way |= status != Some(TableStatus::Active);
+        }
+        if !under_way {
+            return;
+        }
+        pause(BETWEEN_LOOKS).await;
+    }
+}
 
 #[async_trait]
 impl Tend for InHand {
     async fn tick(&self) -> Ticked {
-        let report = self.0.tick().await;
+        let report = self.keeper.tick().await;
+        let changed = report.created.is_some() || !report.dropped.is_empty();
+        if let Some(client) = self.settles.as_ref().filter(|_| changed) {
+            settled(client).await;
+        }
         let failures = report.failures.iter();
         Ticked {
             created: report.created.is_some(),
