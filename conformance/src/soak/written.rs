@@ -132,14 +132,14 @@ mod tests {
 
     #[test]
     fn each_kind_of_broken_promise_fails_its_row_alone() {
-        let broken: [(&str, fn(&mut SoakReport)); 4] = [
-            ("SOAK-I1", |report| report.resurrected = 1),
-            ("SOAK-I2", |report| report.lost = 1),
-            ("SOAK-I3", |report| report.invented = 1),
-            ("SOAK-ERRORS", |report| report.strange = 1),
+        let broken = [
+            ("SOAK-I1", found(|report| report.resurrected = 1)),
+            ("SOAK-I2", found(|report| report.lost = 1)),
+            ("SOAK-I3", found(|report| report.invented = 1)),
+            ("SOAK-ERRORS", found(|report| report.strange = 1)),
         ];
-        for (id, change) in broken {
-            let transcript = written(&Ok(found(change)));
+        for (id, found) in broken {
+            let transcript = written(&Ok(found));
             let failed = transcript.cases.iter().filter(|row| row.verdict == Grade::Fail);
             assert_eq!(failed.map(|row| row.id.as_str()).collect::<Vec<_>>(), [id]);
             assert_eq!(transcript.status, Status::NonConformant);
