@@ -20,6 +20,10 @@ const TOKENS: &str = "tokens";
 /// Load before the fault, and how much of it the page shows.
 const STEADY: Duration = Duration::from_secs(1);
 const SHOWN_BEFORE: Duration = Duration::from_millis(500);
+/// Without an answer for so long, the store is out.
+const OUTAGE: Duration = Duration::from_millis(100);
+/// An outage that begins later than so long after a fault is not its doing.
+const SOON: Duration = Duration::from_millis(250);
 const PIECE: Duration = Duration::from_millis(50);
 /// Somebody notices that a server without a second copy is dead, and starts it again.
 const UNTIL_RESTART: Duration = Duration::from_millis(500);
@@ -196,10 +200,30 @@ fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
+/// When requests were served again. What was on its way when the fault struck may still be answered, and a server of many
+/// threads stops one after the other: where nothing was served for a while soon after, its end counts, and else the first
+/// request that began later.
+fn served_again(struck: Duration, over: Duration, log: &[Done]) -> Option<Duration> {
+    let served = || log.iter().filter(|done| done.served && done.ended >= struck);
+    let mut ends: Vec<Duration> = served().map(|done| done.ended).collect();
+    ends.sort();
+    let mut last = struck;
+    for ended in ends.into_iter().take_while(|ended| *ended < over) {
+        if ended - last >= OUTAGE {
+            return Some(ended);
+        }
+        if ended - struck >= SOON {
+            return served().filter(|done| done.began >= struck).map(|done| done.ended).min();
+        }
+        last = ended;
+    }
+    None
+}
+
 /// What the requests say of a fault that struck at a moment.
 fn told(what: What, struck: Duration, length: Duration, log: &[Done]) -> Fault {
     let after = |done: &&Done| done.ended >= struck;
-    let first = log.iter().filter(|done| done.began >= struck && done.served).map(|done| done.ended).min();
+    let first = served_again(struck, struck + length, log);
     let last_error = log.iter().filter(after).filter(|done| !done.served).map(|done| done.ended).max();
     let longest = log.iter().filter(after).map(|done| done.ended - done.began).max();
     let begin = struck.saturating_sub(SHOWN_BEFORE);
@@ -277,6 +301,24 @@ mod tests {
         assert_eq!(fault.longest_ms, 395.0);
         assert_eq!(fault.pieces.len(), 20);
         assert_eq!((fault.pieces[10], fault.pieces[16], fault.pieces[18]), ((1, 0), (0, 1), (1, 0)));
+    }
+
+    #[test]
+    fn an_answer_that_was_on_its_way_is_no_recovery() {
+        let second = Duration::from_secs(1);
+        let again = |log: &[Done]| served_again(second, second * 3, log);
+        let outage = [done(1001, 1002, true), done(1003, 1400, true), done(1500, 1501, true)];
+        assert_eq!(again(&outage), Some(Duration::from_millis(1400)));
+        let never = [done(999, 1002, true), done(1003, 1004, true), done(1005, 2000, false)];
+        assert_eq!(again(&never), None);
+        let mut unhurt: Vec<Done> =
+            (0..40).map(|number| done(1000 + number * 10, 1004 + number * 10, true)).collect();
+        unhurt.push(done(1900, 2500, true));
+        assert_eq!(
+            again(&unhurt),
+            Some(Duration::from_millis(1004)),
+            "what is slow much later is something else"
+        );
     }
 
     #[test]
