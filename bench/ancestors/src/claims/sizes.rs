@@ -23,6 +23,11 @@ const BATCHES: usize = 9;
 const BATCH: Duration = Duration::from_millis(20);
 const PAIRS: usize = 100;
 
+fn median(mut took: Vec<Duration>) -> Duration {
+    took.sort();
+    took[took.len() / 2]
+}
+
 /// The time of one piece of work: the median of some batches.
 fn timed(mut work: impl FnMut()) -> Duration {
     let mut took = Vec::new();
@@ -34,8 +39,7 @@ fn timed(mut work: impl FnMut()) -> Duration {
         }
         took.push(began.elapsed() / times);
     }
-    took.sort();
-    took[BATCHES / 2]
+    median(took)
 }
 
 /// The time of a read of so many bytes from a Memcached on this machine: what there is to compare with.
@@ -50,8 +54,7 @@ async fn read(cache: &Cache, bytes: &[u8]) -> Result<Duration, Failure> {
         }
         took.push(began.elapsed() / READS);
     }
-    took.sort();
-    Ok(took[BATCHES / 2])
+    Ok(median(took))
 }
 
 fn micros(time: Duration) -> f64 {

@@ -1,14 +1,14 @@
 //! M5: a table that comes late. A minute of the original is a second here.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use holdover_conformance::servers::Server;
 use holdover_rotation::Rules;
 use tokio::task::JoinSet;
 
-use super::users::{Seen, User};
+use super::users::{Seen, User, all_seen};
 use super::{Apart, SYSTEMS, Terms, nodes, server};
 use crate::dsm::Times;
 use crate::job::{Failure, Job, Manager, Work};
@@ -68,12 +68,7 @@ async fn late(system: System, takes: Duration) -> Result<Seen, Failure> {
     }
     terms.until_phase(Duration::ZERO).await;
     tokio::time::sleep(takes + Duration::from_secs(4)).await;
-    over.store(true, Ordering::Relaxed);
-    let mut seen = Seen::default();
-    while let Some(user) = users.join_next().await {
-        seen += user??;
-    }
-    Ok(seen)
+    all_seen(&over, users).await
 }
 
 pub(crate) async fn run() -> Result<(), Failure> {

@@ -1,14 +1,14 @@
 //! Under load over boundaries: what is lost, who is logged out, and who is alive after the logout.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use holdover_conformance::servers::Server;
 use holdover_rotation::Rules;
 use tokio::task::JoinSet;
 
-use super::users::{Seen, User};
+use super::users::{Seen, User, all_seen};
 use super::{Apart, SYSTEMS, Terms, nodes, server};
 use crate::dsm::Times;
 use crate::job::{Failure, random};
@@ -59,12 +59,7 @@ async fn under_load(system: System, apart: Apart) -> Result<Seen, Failure> {
     }
     tokio::time::sleep(PERIOD * BOUNDARIES).await;
     terms.until_phase(PERIOD / 2).await;
-    over.store(true, Ordering::Relaxed);
-    let mut seen = Seen::default();
-    while let Some(user) = users.join_next().await {
-        seen += user??;
-    }
-    Ok(seen)
+    all_seen(&over, users).await
 }
 
 pub(crate) async fn run() -> Result<(), Failure> {

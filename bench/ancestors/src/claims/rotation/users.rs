@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::task::JoinSet;
+
 use super::Nodes;
 use crate::job::{Answer, Failure, Job, Manager, Work, random, read};
 
@@ -62,6 +64,19 @@ impl Seen {
     pub(super) fn failed_for(&self) -> Duration {
         self.failing.map_or(Duration::ZERO, |(first, last)| last.duration_since(first))
     }
+}
+
+/// Tells the users that it is over, and sums up what they saw.
+pub(super) async fn all_seen(
+    over: &AtomicBool,
+    mut users: JoinSet<Result<Seen, Failure>>,
+) -> Result<Seen, Failure> {
+    over.store(true, Ordering::Relaxed);
+    let mut seen = Seen::default();
+    while let Some(user) = users.join_next().await {
+        seen += user??;
+    }
+    Ok(seen)
 }
 
 /// A user, and the nodes.
