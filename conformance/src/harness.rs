@@ -222,6 +222,9 @@ pub trait SetControl: Send + Sync + 'static {
     async fn kill_primary(&self) -> Result<(), String>;
     /// `SIGSTOP` for the primary: connections are accepted by the kernel, nothing answers.
     async fn pause_primary(&self) -> Result<(), String>;
+    /// Keeps the primary of this moment from noticing that it is replaced, so that two servers think they are it for as
+    /// long as a case needs, and not for the moment that it usually takes.
+    async fn keep_primary_unaware(&self) -> Result<(), String>;
     /// Returns when a server that can be reached takes writes.
     async fn elected(&self) -> Result<(), String>;
     /// `SIGCONT` for every server that is paused; returns at once.

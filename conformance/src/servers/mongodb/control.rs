@@ -33,6 +33,11 @@ impl SetControl for MongodbSet {
         self.primary_server().await?.pause().await
     }
 
+    async fn keep_primary_unaware(&self) -> Result<(), String> {
+        let primary = self.primary().await?;
+        self.keep_from_stepping_down(primary).await
+    }
+
     async fn elected(&self) -> Result<(), String> {
         self.primary().await.map(drop)
     }
@@ -72,6 +77,9 @@ impl SetControl for MongodbSet {
             member.restart().await?;
         }
         self.release_replicas().await?;
+        for number in 0..self.members().len() {
+            self.let_step_down(number).await?;
+        }
         self.primary().await?;
         self.until_replicated().await
     }

@@ -33,6 +33,9 @@ const HEARTBEATS: u128 = 5;
 /// that the primary alone acknowledged would outlive the primary by luck.
 const HOLD: &str = "stopReplProducer";
 
+/// Keeps a primary that hears from the others of its successor from giving way.
+const STAY: &str = "blockHeartbeatStepdown";
+
 /// A replica set on ports of 127.0.0.1. Dropping it kills its members and removes what they stored.
 ///
 /// A member is killed, paused and restarted through [`members`](Self::members); what only the set can do is here. As a
@@ -94,7 +97,7 @@ impl MongodbSet {
             .clone()
             .with_argument(format!("--replSet {NAME}"))
             .with_argument("--oplogSize 64")
-            // For the switch that makes a secondary lag.
+            // For the switches that make a secondary lag, and a primary stay.
             .with_argument("--setParameter enableTestCommands=1");
         let mut starting = JoinSet::new();
         for _ in 0..members {
@@ -214,8 +217,7 @@ impl MongodbSet {
                 "hold the replication of a member: it is the primary, which copies from nobody".into()
             );
         }
-        let hold = Document::default().with("configureFailPoint", HOLD).with("mode", "alwaysOn");
-        let times = self.ask(member, hold).await?.number("count").unwrap_or(0);
+        let times = self.switch(member, HOLD, "alwaysOn").await?.number("count").unwrap_or(0);
         // What it is fetching just now it still makes visible.
         let held = Document::default()
             .with("waitForFailPoint", HOLD)
@@ -230,8 +232,25 @@ impl MongodbSet {
     ///
     /// The member is down.
     pub async fn release_replication(&self, member: usize) -> Result<(), String> {
-        let release = Document::default().with("configureFailPoint", HOLD).with("mode", "off");
-        self.ask(member, release).await.map(drop)
+        self.switch(member, HOLD, "off").await.map(drop)
+    }
+
+    /// Keeps a primary from giving way when it hears that it was replaced: it goes on to answer reads with what it knew.
+    ///
+    /// # Errors
+    ///
+    /// The member is down.
+    pub async fn keep_from_stepping_down(&self, member: usize) -> Result<(), String> {
+        self.switch(member, STAY, "alwaysOn").await.map(drop)
+    }
+
+    /// Lets it give way. It does so within two seconds.
+    ///
+    /// # Errors
+    ///
+    /// The member is down.
+    pub async fn let_step_down(&self, member: usize) -> Result<(), String> {
+        self.switch(member, STAY, "off").await.map(drop)
     }
 
     /// Returns when every member has what the primary has at this moment.
@@ -253,6 +272,11 @@ impl MongodbSet {
             None => Ok(()),
             Some(_) => Err("wait for every member: one of them did not catch up".to_owned()),
         }
+    }
+
+    async fn switch(&self, member: usize, failpoint: &str, mode: &str) -> Result<Document, String> {
+        let switch = Document::default().with("configureFailPoint", failpoint).with("mode", mode);
+        self.ask(member, switch).await
     }
 
     async fn ask(&self, member: usize, command: Document) -> Result<Document, String> {

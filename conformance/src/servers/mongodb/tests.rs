@@ -184,6 +184,24 @@ async fn a_frozen_primary_is_replaced_and_gives_way_when_it_wakes() {
 }
 
 #[tokio::test]
+async fn a_primary_that_is_kept_from_noticing_its_successor_answers_with_what_it_knew() {
+    let set = nervous_set().await;
+    let former = set.primary().await.unwrap();
+    write(set.members()[former].address(), 3).await;
+    set.keep_primary_unaware().await.unwrap();
+    set.pause_primary().await.unwrap();
+    let primary = set.primary().await.unwrap();
+    write(set.members()[primary].address(), "majority").await;
+    set.members()[former].resume().await.unwrap();
+    for _ in 0..100 {
+        assert_eq!(count(set.members()[former].address()).await, 1);
+    }
+    assert_eq!(set.primary().await.unwrap(), primary);
+    set.restore().await.unwrap();
+    until_count(set.members()[former].address(), 2).await;
+}
+
+#[tokio::test]
 async fn a_primary_that_steps_down_hands_over() {
     let set = set_of_three().await;
     let former = set.primary().await.unwrap();

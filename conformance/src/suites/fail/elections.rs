@@ -41,9 +41,9 @@ fn changes() -> Vec<Case> {
         Case {
             id: "FAIL-63",
             title: "a_primary_that_wakes_up_late_is_believed_by_nobody",
-            explain: "The primary freezes under load until another one is chosen, then goes on, and for a moment both \
-                think that they are it. As FAIL-61; and at once after the waking no node reads anything older than what \
-                was acknowledged while it slept (S2).",
+            explain: "The primary freezes under load until another one is chosen, then goes on and is kept from \
+                noticing, so that both think that they are it. As FAIL-61; and as long as that lasts no node reads \
+                anything older than what was acknowledged while it slept (S2).",
             applies: with_set,
             run: |trial| Box::pin(changes::frozen(trial)),
         },

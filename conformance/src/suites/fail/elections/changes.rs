@@ -39,6 +39,7 @@ pub(super) async fn frozen(trial: Trial) -> Result<(), Ending> {
     let set = Set::start(&trial).await?;
     let key = set.nodes[0].create(&[("awake", b"1")]).await?;
     let load = set.load().await?;
+    bench(set.control().keep_primary_unaware().await)?;
     bench(set.control().pause_primary().await)?;
     bench(set.control().elected().await)?;
     load.goes_on(100).await?;
@@ -49,6 +50,8 @@ pub(super) async fn frozen(trial: Trial) -> Result<(), Ending> {
     let (seen_first, seen_second) =
         tokio::join!(never_older(first, &key, write.stamp), never_older(second, &key, write.stamp));
     seen_first.and(seen_second)?;
+    // And writes find the one that may take them.
+    load.goes_on(100).await?;
     set.audit(load, 50).await
 }
 
