@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::median;
 use crate::job::{Failure, Job, Manager, Work, create};
 use crate::lab::{Lab, System};
 
@@ -92,11 +93,6 @@ pub(crate) async fn run() -> Result<(), Failure> {
     Ok(())
 }
 
-fn median(mut numbers: Vec<f64>) -> f64 {
-    numbers.sort_by(f64::total_cmp);
-    numbers.get(numbers.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
 /// By how much a request is later for each millisecond that every answer is later: for how many round trips, one after
 /// the other, its user waits.
 pub(crate) async fn waits(system: System, work: Work) -> Result<f64, Failure> {
@@ -112,10 +108,10 @@ pub(crate) async fn waits(system: System, work: Work) -> Result<f64, Failure> {
                 if let Work::Set(name, _) = work { Work::Set(name, delay * 100 + value + 1) } else { work };
             let begun = Instant::now();
             node.request(Some(&id), Job::of(work)).await?;
-            took.push(begun.elapsed().as_secs_f64() * 1e3);
+            took.push(begun.elapsed());
             node.settled().await;
         }
-        points.push((delay as f64, median(took)));
+        points.push((delay as f64, median(took).as_secs_f64() * 1e3));
     }
     // Least squares.
     let count = points.len() as f64;

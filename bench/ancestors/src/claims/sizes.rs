@@ -12,7 +12,7 @@ use flate2::write::GzEncoder;
 use holdover_conformance::servers::{self, Server};
 use holdover_conformance::{Random, fresh_seed};
 
-use super::of;
+use super::{median, of};
 use crate::cache::Cache;
 use crate::job::Failure;
 
@@ -22,11 +22,6 @@ const BATCHES: usize = 9;
 /// So much work is timed at once.
 const BATCH: Duration = Duration::from_millis(20);
 const PAIRS: usize = 100;
-
-fn median(mut took: Vec<Duration>) -> Duration {
-    took.sort();
-    took[took.len() / 2]
-}
 
 /// The time of one piece of work: the median of some batches.
 fn timed(mut work: impl FnMut()) -> Duration {
