@@ -244,7 +244,7 @@ impl MongodbSet {
         self.switch(member, STAY, "alwaysOn").await.map(drop)
     }
 
-    /// Lets it give way. It does so within two seconds.
+    /// Lets it give way. Returns at once.
     ///
     /// # Errors
     ///
